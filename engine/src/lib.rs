@@ -1,5 +1,23 @@
-//! MaxPay's engine.
+//! MaxPay's engine: durable payments over any channel, and webhooks that arrive.
+//!
+//! Modules in reading order: the nouns ([`model`]), the verbs ([`machine`]), what an adapter is ([`channel`]), durable
+//! memory ([`store`]), what hosts ask ([`api`]).
 #![deny(missing_docs)]
-pub mod clock;
+
 pub mod model;
+
+pub mod machine;
+
+pub mod channel;
+
 pub mod store;
+
+pub mod webhook;
+
+pub mod api;
+
+pub mod clock;
+mod error;
+pub mod secrets;
+
+pub use error::Error;

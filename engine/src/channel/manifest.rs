@@ -1,0 +1,141 @@
+//! What an adapter can do, and what its provider's answers prove and when.
+
+use std::time::Duration;
+
+use crate::model::{ChannelCode, Currency};
+
+/// What an adapter can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Name of the adapter, as in accounts and notify addresses: lower-case letters, digits and `-`.
+    pub adapter: &'static str,
+    /// Whether accounts of live mode are refused.
+    pub test_mode_only: bool,
+    /// The settings of an account.
+    pub settings: Vec<SettingField>,
+    /// The channels it serves.
+    pub codes: Vec<CodeManifest>,
+    /// The only hosts it may ever be sent to; empty: those in the account's settings.
+    pub fixed_hosts: Vec<String>,
+    /// Answers that come without a signature, each with the most it may prove.
+    pub unsigned: Vec<UnsignedAnswer>,
+}
+
+impl Manifest {
+    /// The manifest of one code.
+    #[must_use]
+    pub fn code(&self, code: &ChannelCode) -> Option<&CodeManifest> {
+        self.codes.iter().find(|manifest| manifest.code == *code)
+    }
+}
+
+/// One setting of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingField {
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// Whether it is sealed and never shown again.
+    pub secret: bool,
+    /// Whether it must be there.
+    pub needed: bool,
+    /// What it is, for people.
+    pub doc: &'static str,
+}
+
+/// An answer without a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsignedAnswer {
+    /// Which answer, for people.
+    pub answer: &'static str,
+    /// The most it may prove, as an outcome's name.
+    pub proves: &'static str,
+}
+
+/// One channel of an adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeManifest {
+    /// The channel code.
+    pub code: ChannelCode,
+    /// The group the original API knows it by: records asked for the group show it.
+    pub group: &'static str,
+    /// Currencies it takes.
+    pub currencies: Vec<Currency>,
+    /// Smallest and largest amount in minor units, both inclusive.
+    pub amount_minor: (u64, u64),
+    /// What a create must know of the payer.
+    pub needs: Vec<PayerInput>,
+    /// Longest subject in bytes of UTF-8.
+    pub subject_bytes_max: usize,
+    /// Shortest and longest time from a create to its expiry, both inclusive.
+    pub expiry: (Duration, Duration),
+    /// Time from a create to its expiry when nobody says.
+    pub expiry_default: Duration,
+    /// No create leaves later than this before its expiry.
+    pub min_life: Duration,
+    /// How long after expiry the provider may still take money.
+    pub grace: Duration,
+    /// Whether a create may be sent again.
+    pub recreate: Recreate,
+    /// Whether a decline ends the attempt for good.
+    pub decline_final: bool,
+    /// How long a payer action works, where it ends before the order does.
+    pub action_lifetime: Option<Duration>,
+    /// Whether creates are signed here and nothing is sent.
+    pub locally_signed: bool,
+    /// Whether the payer's token is charged by *authorize*.
+    pub authorize: bool,
+    /// How a query is asked and believed.
+    pub query: QueryRules,
+    /// How a close is asked; `None`: the channel has no such operation.
+    pub close: Option<CloseRules>,
+    /// How often a create that was not executed is tried in all (N of payments.md).
+    pub not_executed_max: u32,
+    /// How long one call may take, whole.
+    pub call_deadline: Duration,
+}
+
+/// What a create must know of the payer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayerInput {
+    /// `openid`
+    Openid,
+    /// `client_ip`
+    ClientIp,
+    /// `h5_type`
+    H5Type,
+    /// `return_url`
+    ReturnUrl,
+}
+
+/// Whether a create may be sent again (payments.md section 2 "Sending again").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recreate {
+    /// Signed here: sign the frozen intent again.
+    Resign,
+    /// Sending the frozen call again gives the payer action again.
+    ReturnsAction,
+    /// A second send is refused once the first arrived.
+    Refused,
+    /// The create moves money itself: only query.
+    Never,
+}
+
+/// How a query is asked and believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryRules {
+    /// How long after the last send a *not found* begins to mean something.
+    pub truth_from: Duration,
+    /// How long after the create *not found* proves nothing again; `None`: never.
+    pub truth_until: Option<Duration>,
+    /// Waits between looks while the answer to a call of ours is missing; after the last: alarm, one look a day.
+    pub schedule: Vec<Duration>,
+    /// Waits between looks while only the payer is awaited; the last one repeats until expiry. Empty: do not ask.
+    pub awaiting_schedule: Vec<Duration>,
+}
+
+/// How a close is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseRules {
+    /// Waits between closes that settled nothing; after the last: alarm, one a day.
+    pub schedule: Vec<Duration>,
+}

@@ -1,0 +1,8 @@
+//! The verbs: what follows from a record and an input. Pure and total: no clock, no randomness, no I/O, no waiting.
+//!
+//! This is the only room that makes a new status. Commands can be refused; evidence cannot.
+
+mod input;
+pub mod transaction;
+
+pub use input::{Effect, Input, Moment, NewAlarm, NewEvent, Refusal, Source, Step, Told, Vouched, VouchedOutcome};
