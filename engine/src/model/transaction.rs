@@ -98,7 +98,7 @@ impl Transaction {
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self.status {
-            Status::Created | Status::Submitting { .. } | Status::AwaitingPayer { .. } | Status::Closing { .. } => true,
+            Status::Created | Status::Submitting { .. } | Status::AwaitingPayer { .. } | Status::Closing => true,
             Status::Succeeded { .. } | Status::Failed { .. } | Status::Closed { .. } => false,
         }
     }

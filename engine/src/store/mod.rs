@@ -3,6 +3,16 @@
 //! This room knows rows, tables and the order of commits. What a row means is told by `codec` and `records`; which
 //! status follows which is none of its business.
 
+pub mod admission;
+pub mod codec;
+pub mod fanout;
+pub mod keys;
+pub mod memory;
+pub mod notes;
+pub mod records;
+#[cfg(test)]
+mod samples;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -287,7 +297,15 @@ pub trait CommitListener: Send + Sync {
 /// The answer to [`Store::commit`], once it is there.
 pub type CommitFuture = std::pin::Pin<Box<dyn Future<Output = Result<Committed, CommitError>> + Send>>;
 
-/// Durable memory. Bodies: [`memory`] and [`redb`].
+/// The most rows that one scan returns.
+pub const SCAN_ROWS_MAX: usize = 10_000;
+
+/// The future of an answer that a body of the store sends. One that dies without sending leaves the outcome unknown.
+fn answer(receiver: tokio::sync::oneshot::Receiver<Result<Committed, CommitError>>) -> CommitFuture {
+    Box::pin(async { receiver.await.unwrap_or(Err(CommitError::OutcomeUnknown)) })
+}
+
+/// Durable memory. Bodies: [`memory`] and `redb`.
 ///
 /// `read` and `scan` may wait for the disk: off the arbiters only. `peek`, `commit` and `health` never block.
 pub trait Store: Send + Sync + 'static {
