@@ -2,6 +2,7 @@
 
 use crate::channel::FieldError;
 use crate::model::TransactionId;
+use crate::store::{CommitError, StoreError};
 
 /// Why an operation was not done.
 ///
@@ -101,6 +102,29 @@ impl Error {
             Self::StoreUnavailable(_) => "store_unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Internal(_) => "internal",
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(why: StoreError) -> Self {
+        match why {
+            StoreError::Row { .. } => Self::SetAside,
+            StoreError::Unavailable(why) => Self::StoreUnavailable(why),
+            StoreError::InUse(_) | StoreError::Damaged(_) => Self::StoreUnavailable(why.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for Error {
+    /// For commits that are not tried again: a changed row is *busy*, because nothing was written and the same request
+    /// may go through in a moment.
+    fn from(why: CommitError) -> Self {
+        match why {
+            CommitError::Conflict(_) | CommitError::Stale | CommitError::Busy => Self::Busy,
+            CommitError::TooLarge => Self::LimitReached(why.to_string()),
+            CommitError::Fenced(why) => Self::StoreUnavailable(why.to_string()),
+            CommitError::OutcomeUnknown => Self::OutcomeUnknown,
         }
     }
 }

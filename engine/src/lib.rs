@@ -16,8 +16,16 @@ pub mod webhook;
 
 pub mod api;
 
+mod actors;
+mod adapters;
+mod builder;
+mod engine;
+mod settings;
+
 pub mod clock;
 mod error;
 pub mod secrets;
 
+pub use builder::EngineBuilder;
+pub use engine::{Engine, Health, ShutdownReport};
 pub use error::Error;

@@ -21,9 +21,7 @@ pub use notifications::NotificationReply;
 pub use operators::{AlarmFilter, OperatorKey, SetAsideRecord};
 pub use page::{Page, PageRequest};
 pub use subscriptions::{CreateSubscription, CreatedSubscription, TargetRequest, TestSend, UpdateSubscription};
-pub use transactions::{
-    Authorize, CreateTransaction, Created, RecordsQuery, TimelineEntry, TransactionFilter,
-};
+pub use transactions::{Authorize, CreateTransaction, Created, RecordsQuery, TimelineEntry, TransactionFilter};
 
 use crate::model::{AppId, KeyOwner, Mode};
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{
-    BillNum, ChannelCode, Door, Money, PayerInputs, Timestamp, Transaction, TransactionId, Transition,
-};
+use crate::model::{BillNum, ChannelCode, Door, Money, PayerInputs, Timestamp, Transaction, TransactionId, Transition};
 use crate::secrets::Secret;
 
 /// A payment to start.

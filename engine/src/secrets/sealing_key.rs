@@ -65,6 +65,14 @@ pub enum SealingKeyError {
 }
 
 impl SealingKey {
+    /// A new key that is kept nowhere: for a store that ends with the process.
+    #[must_use]
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        entropy.fill(bytes.as_mut_slice());
+        Self(bytes)
+    }
+
     /// Reads 64 hexadecimal digits or base64 of 32 bytes (either alphabet, padding optional); surrounding white space
     /// is ignored.
     pub fn from_text(text: &str) -> Result<Self, SealingKeyError> {

@@ -1,0 +1,235 @@
+//! Puts an engine together and starts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::actors::commands::Commands;
+use crate::actors::reader::Reader;
+use crate::actors::threads::Threads;
+use crate::adapters::Adapters;
+use crate::api::SignRules;
+use crate::channel::Adapter;
+use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
+use crate::clock::{Clock, Entropy, IdSource, System};
+use crate::engine::{Engine, Inner};
+use crate::secrets::{Sealer, SealingKey};
+use crate::settings::Settings;
+use crate::store::memory::MemoryStore;
+use crate::store::{Store, keys, notes};
+use crate::webhook::WebhookClient;
+use crate::{Error, store};
+
+/// Puts an engine together. What is not said has a default; a store, and a sealing key for a store that outlives the
+/// process, must be said.
+pub struct EngineBuilder {
+    store: Option<Arc<dyn Store>>,
+    /// Whether what is stored ends with the process.
+    ephemeral: bool,
+    adapters: Vec<Arc<dyn Adapter>>,
+    http: Arc<dyn HttpClient>,
+    webhooks: Arc<dyn WebhookClient>,
+    sealer: Option<Sealer>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: Settings,
+}
+
+impl EngineBuilder {
+    pub(crate) fn new() -> Self {
+        let system = System::new();
+        Self {
+            store: None,
+            ephemeral: false,
+            adapters: Vec::new(),
+            http: Arc::new(NoClient),
+            webhooks: Arc::new(NoClient),
+            sealer: None,
+            clock: Arc::new(system.clone()),
+            entropy: Arc::new(system),
+            settings: Settings {
+                public_url: "http://127.0.0.1".to_owned(),
+                sign_rules: SignRules { max_age: None, max_age_master: Some(Duration::from_mins(15)) },
+                webhook_deadline: Duration::from_secs(15),
+                drain_limit: Duration::from_secs(30),
+                arbiters: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            },
+        }
+    }
+
+    /// The durable memory.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self.ephemeral = false;
+        self
+    }
+
+    /// A store without a disk: everything is lost with the process.
+    #[must_use]
+    pub fn memory(mut self) -> Self {
+        self.store = Some(Arc::new(MemoryStore::new()));
+        self.ephemeral = true;
+        self
+    }
+
+    /// One more channel's dialect.
+    #[must_use]
+    pub fn adapter(mut self, adapter: Arc<dyn Adapter>) -> Self {
+        self.adapters.push(adapter);
+        self
+    }
+
+    /// Carries calls to providers. Without one, every call ends as *not sent*.
+    #[must_use]
+    pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
+        self.http = client;
+        self
+    }
+
+    /// Carries webhooks to merchants. Without one, every try ends as *not sent*.
+    #[must_use]
+    pub fn webhook_client(mut self, client: Arc<dyn WebhookClient>) -> Self {
+        self.webhooks = client;
+        self
+    }
+
+    /// Under which key secrets are sealed. Must be the one the store was written with.
+    #[must_use]
+    pub fn sealing_key(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
+        self
+    }
+
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of randomness than the operating system's; for tests and simulations only.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Under which address providers reach this service, for notify addresses.
+    #[must_use]
+    pub fn public_url(mut self, url: String) -> Self {
+        url.trim_end_matches('/').clone_into(&mut self.settings.public_url);
+        self
+    }
+
+    /// How long one webhook try may take, whole; 15 s when nobody says.
+    #[must_use]
+    pub fn webhook_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.webhook_deadline = deadline;
+        self
+    }
+
+    /// How old request signs may be.
+    #[must_use]
+    pub fn sign_rules(mut self, rules: SignRules) -> Self {
+        self.settings.sign_rules = rules;
+        self
+    }
+
+    /// Number of threads for actors; one a core when nobody says. At least 1, at most 64.
+    #[must_use]
+    pub fn arbiters(mut self, arbiters: usize) -> Self {
+        self.settings.arbiters = arbiters.clamp(1, 64);
+        self
+    }
+
+    /// How long a shutdown waits for what is under way when the host does not say.
+    #[must_use]
+    pub fn drain_limit(mut self, limit: Duration) -> Self {
+        self.settings.drain_limit = limit;
+        self
+    }
+
+    /// Starts the engine's threads, and everything that was under way when the store was last closed. Blocks for the
+    /// store's first reads.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when something is missing or does not fit, [`Error::StoreUnavailable`],
+    /// [`Error::Internal`] when threads cannot be started.
+    pub fn start(self) -> Result<Engine, Error> {
+        let store = self.store.ok_or_else(|| Error::field("store", "an engine needs a store"))?;
+        let sealer = match (self.sealer, self.ephemeral) {
+            (Some(sealer), _) => sealer,
+            (None, true) => Sealer::new(&SealingKey::generate(self.entropy.as_ref())),
+            (None, false) => return Err(Error::field("sealing_key", "a store that lasts needs a sealing key")),
+        };
+        let mut adapters = Adapters::default();
+        for adapter in self.adapters {
+            adapters.add(adapter)?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("maxpay")
+            .max_blocking_threads(32)
+            .enable_all()
+            .build()
+            .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))?;
+        let handle = runtime.handle().clone();
+        let inner = Arc::new(Inner {
+            reader: Reader::new(handle.clone(), Arc::clone(&store)),
+            commands: Commands::new(handle.clone()),
+            ids: IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy)),
+            store,
+            sealer: Arc::new(sealer),
+            clock: self.clock,
+            entropy: self.entropy,
+            adapters,
+            http: self.http,
+            webhooks: self.webhooks,
+            settings: self.settings,
+        });
+        let threads = Threads::new(runtime);
+        check_sealing_key(&inner)?;
+        Ok(Engine::new(inner, Arc::new(threads)))
+    }
+}
+
+/// Finds out a wrong sealing key before anything is sealed or opened under it.
+fn check_sealing_key(inner: &Arc<Inner>) -> Result<(), Error> {
+    let key = keys::meta("sealing-check");
+    let (known, seen) = store::records::read_record::<notes::MetaValue>(inner.store.as_ref(), &key)?;
+    if let Some(notes::MetaValue(bytes)) = known {
+        let wrong = |why: crate::secrets::SealError| Error::field("sealing_key", why.to_string());
+        return inner.sealer.verify_check_value(&crate::model::Sealed(bytes)).map_err(wrong);
+    }
+    let value = inner.sealer.check_value(inner.entropy.as_ref());
+    let mut batch = store::Batch::default();
+    batch.watch(key.clone(), seen).put_record(key, &notes::MetaValue(value.0));
+    // The writer has a thread of its own, so a plain wait on this one comes to an end.
+    inner.commands.wait(inner.store.commit(batch))??;
+    Ok(())
+}
+
+/// A client that never sends.
+struct NoClient;
+
+impl HttpClient for NoClient {
+    fn send(&self, _: HttpRequest, _: SendLimits) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
+        Box::pin(async { Err(SendFailure::NotSent("this engine was given no HTTP client".to_owned())) })
+    }
+}
+
+impl WebhookClient for NoClient {
+    fn resolve(&self, _: &str, _: u16) -> BoxFuture<'static, Result<Vec<std::net::SocketAddr>, String>> {
+        Box::pin(async { Err("this engine was given no webhook client".to_owned()) })
+    }
+
+    fn send(
+        &self,
+        _: HttpRequest,
+        _: Vec<std::net::SocketAddr>,
+        _: SendLimits,
+    ) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
+        Box::pin(async { Err(SendFailure::NotSent("this engine was given no webhook client".to_owned())) })
+    }
+}

@@ -1,0 +1,134 @@
+//! The engine as a host holds it, and what its rooms share behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::Error;
+use crate::actors::reader::Reader;
+use crate::actors::threads::Threads;
+use crate::adapters::Adapters;
+use crate::builder::EngineBuilder;
+use crate::channel::CodeManifest;
+use crate::channel::http::HttpClient;
+use crate::clock::{Clock, Entropy, IdSource};
+use crate::model::{ChannelCode, Timestamp};
+use crate::secrets::Sealer;
+use crate::settings::Settings;
+use crate::store::{self, Store};
+use crate::webhook::WebhookClient;
+
+/// A running engine: a handle, cheap to clone, usable from any thread and any runtime.
+///
+/// Dropping an answer's future does not stop the command behind it. When the last handle is dropped, the engine's
+/// threads end without draining; [`Engine::shutdown`] drains.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+    threads: Arc<Threads>,
+}
+
+/// What the rooms of one engine share.
+pub(crate) struct Inner {
+    pub store: Arc<dyn Store>,
+    pub sealer: Arc<Sealer>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub ids: IdSource,
+    pub adapters: Adapters,
+    pub http: Arc<dyn HttpClient>,
+    pub webhooks: Arc<dyn WebhookClient>,
+    pub settings: Settings,
+    /// Blocking work off the caller and off the arbiters: store reads, sealing, signing.
+    pub reader: Reader,
+    /// Commands of callers that are under way, and whether new ones are taken.
+    pub commands: crate::actors::commands::Commands,
+}
+
+/// Whether the engine works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the store takes commits.
+    pub store: store::Health,
+    /// Whether the engine is shutting down.
+    pub draining: bool,
+}
+
+/// What a shutdown came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Whether everything that was under way came to its end within the limit. What did not goes on from its durable
+    /// intent when the engine starts again.
+    pub drained: bool,
+}
+
+impl Engine {
+    /// Puts an engine together.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    pub(crate) fn new(inner: Arc<Inner>, threads: Arc<Threads>) -> Self {
+        Self { inner, threads }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// Runs a command on the engine's own runtime, so that a caller who goes away does not stop it half-way.
+    ///
+    /// # Errors
+    /// [`Error::ShuttingDown`], [`Error::Busy`] when too many commands are under way, and those of the command.
+    pub(crate) async fn detached<T, F>(&self, command: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.inner.commands.run(command).await
+    }
+
+    /// The time by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now().wall
+    }
+
+    /// The manifest of a channel code, of the first adapter that serves it.
+    #[must_use]
+    pub fn manifest_of(&self, code: &ChannelCode) -> Option<CodeManifest> {
+        self.inner.adapters.manifest_of(code).cloned()
+    }
+
+    /// The manifests of all codes that some adapter serves, in order of code.
+    #[must_use]
+    pub fn codes(&self) -> Vec<CodeManifest> {
+        self.inner.adapters.codes()
+    }
+
+    /// The codes of a group of the original API.
+    #[must_use]
+    pub fn group(&self, group: &str) -> Vec<ChannelCode> {
+        self.codes().into_iter().filter(|manifest| manifest.group == group).map(|manifest| manifest.code).collect()
+    }
+
+    /// Whether the engine works.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health { store: self.inner.store.health(), draining: self.inner.commands.draining.load(Ordering::Relaxed) }
+    }
+
+    /// Takes no more commands, lets what is under way come to its end, and stops all threads and the store.
+    ///
+    /// `limit` bounds the draining, in real time.
+    pub async fn shutdown(&self, limit: Duration) -> ShutdownReport {
+        self.threads.shutdown(&self.inner, limit).await
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}

@@ -1,0 +1,28 @@
+//! What a host sets once, before the engine starts.
+
+use std::time::Duration;
+
+use crate::api::SignRules;
+use crate::model::AccountId;
+
+/// What a host sets once.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Base of the notify addresses, without a slash at its end.
+    pub public_url: String,
+    /// How old request signs may be.
+    pub sign_rules: SignRules,
+    /// For one webhook try, whole.
+    pub webhook_deadline: Duration,
+    /// How long shutting down waits when nobody says.
+    pub drain_limit: Duration,
+    /// Number of arbiter threads.
+    pub arbiters: usize,
+}
+
+impl Settings {
+    /// Where the provider of an account shall send its notifications.
+    pub fn notify_url(&self, adapter: &str, account: AccountId) -> String {
+        format!("{}/notify/{adapter}/{account}", self.public_url)
+    }
+}
