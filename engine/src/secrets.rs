@@ -3,6 +3,7 @@
 //! A [`Secret`] is open, in memory. A [`crate::model::Sealed`] is closed, in a record or a backup. A [`Sealer`] turns
 //! one into the other. What a secret is good for is told elsewhere.
 
+mod place;
 mod sealer;
 mod sealing_key;
 
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
 
+pub use place::Place;
 pub use sealer::{SealContext, SealError, Sealer};
 pub use sealing_key::{SealingKey, SealingKeyError};
 

@@ -16,13 +16,14 @@ pub enum Credential {
     App {
         /// `X-ML-AppId`.
         app_id: AppId,
-        /// In the order they are to be tried; the first that holds decides.
+        /// In any order: they are tried as the original's gateway does, session token, master key, API key, client
+        /// key, sign; the first that holds decides.
         proofs: Vec<Proof>,
     },
 }
 
-/// One proof beside an app id.
-#[derive(Debug)]
+/// One proof beside an app id. Its `Debug` says which, and nothing of it: a sign may be used again.
+
 pub enum Proof {
     /// `X-ML-Session-Token`; also a master key, as the guide of early 2016 told people.
     SessionToken(Secret),
@@ -41,6 +42,19 @@ pub enum Proof {
         /// Whether it claims the master key; else the API or the client key.
         master: bool,
     },
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SessionToken(_) => "SessionToken",
+            Self::MasterKey(_) => "MasterKey",
+            Self::ApiKey(_) => "ApiKey",
+            Self::ClientKey(_) => "ClientKey",
+            Self::Sign { master: false, .. } => "Sign",
+            Self::Sign { master: true, .. } => "Sign(master)",
+        })
+    }
 }
 
 /// How old a request sign may be. `None`: any age.

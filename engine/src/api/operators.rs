@@ -15,7 +15,7 @@ pub struct OperatorKey {
 /// A record that killed its actor twice, or does not decode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAsideRecord {
-    /// `transaction` or `subscription`.
+    /// `transaction`, `subscription`, or the name of another table in lower case.
     pub kind: &'static str,
     /// Its id.
     pub id: String,

@@ -1,5 +1,7 @@
 //! Webhook subscriptions.
 
+use std::fmt;
+
 use crate::model::{DeliveryMode, EventKind, Subscription, SubscriptionState};
 use crate::secrets::Secret;
 use crate::webhook::Transcript;
@@ -13,8 +15,8 @@ pub enum TargetRequest {
     Function(String),
 }
 
-/// What a new subscription is to be.
-#[derive(Debug, Clone)]
+/// What a new subscription is to be. Its `Debug` shows neither header values nor the secret.
+#[derive(Clone)]
 pub struct CreateSubscription {
     /// Where to.
     pub target: TargetRequest,
@@ -30,6 +32,19 @@ pub struct CreateSubscription {
     pub description: String,
 }
 
+impl fmt::Debug for CreateSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateSubscription")
+            .field("target", &self.target)
+            .field("headers", &names(&self.headers))
+            .field("event_types", &self.event_types)
+            .field("delivery", &self.delivery)
+            .field("secret", &self.secret.as_ref().map(|_| "[secret]"))
+            .field("description", &self.description)
+            .finish()
+    }
+}
+
 /// A subscription that was just made.
 #[derive(Debug)]
 pub struct CreatedSubscription {
@@ -39,8 +54,8 @@ pub struct CreatedSubscription {
     pub secret: Option<Secret>,
 }
 
-/// What changes of a subscription.
-#[derive(Debug, Clone, Default)]
+/// What changes of a subscription. Its `Debug` shows no header values.
+#[derive(Clone, Default)]
 pub struct UpdateSubscription {
     /// Where to.
     pub target: Option<TargetRequest>,
@@ -54,6 +69,23 @@ pub struct UpdateSubscription {
     pub state: Option<SubscriptionState>,
     /// For people.
     pub description: Option<String>,
+}
+
+impl fmt::Debug for UpdateSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpdateSubscription")
+            .field("target", &self.target)
+            .field("headers", &self.headers.as_deref().map(names))
+            .field("event_types", &self.event_types)
+            .field("delivery", &self.delivery)
+            .field("state", &self.state)
+            .field("description", &self.description)
+            .finish()
+    }
+}
+
+fn names(headers: &[(String, String)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 /// What a test send came to.

@@ -48,3 +48,38 @@ pub enum AlarmKind {
     /// The store was fenced.
     Store,
 }
+
+impl AlarmKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::InDoubt,
+        Self::Mismatch,
+        Self::Duplicate,
+        Self::LateSuccess,
+        Self::Returned,
+        Self::WrongOwner,
+        Self::AccountRefused,
+        Self::Inbox,
+        Self::SetAside,
+        Self::FunctionMissing,
+        Self::Store,
+    ];
+
+    /// Its name, as doors and metrics show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InDoubt => "in_doubt",
+            Self::Mismatch => "mismatch",
+            Self::Duplicate => "duplicate",
+            Self::LateSuccess => "late_success",
+            Self::Returned => "returned",
+            Self::WrongOwner => "wrong_owner",
+            Self::AccountRefused => "account_refused",
+            Self::Inbox => "inbox",
+            Self::SetAside => "set_aside",
+            Self::FunctionMissing => "function_missing",
+            Self::Store => "store",
+        }
+    }
+}

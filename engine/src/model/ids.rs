@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use bincode::{Decode, Encode};
 
+use super::Timestamp;
+
 /// An identifier could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 24 hexadecimal digits")]
@@ -20,6 +22,26 @@ pub struct RawId(pub [u8; 12]);
 impl RawId {
     /// Number of bytes of an id.
     pub const LEN: usize = 12;
+
+    /// The smallest id that can have been made at this moment: ids sort by creation.
+    #[must_use]
+    pub fn earliest(at: Timestamp) -> Self {
+        Self::head(at, 0, 0)
+    }
+
+    /// The largest id that can have been made at this moment.
+    #[must_use]
+    pub fn latest(at: Timestamp) -> Self {
+        Self::head(at, 0x3fff, u8::MAX)
+    }
+
+    fn head(at: Timestamp, counter: u64, rest: u8) -> Self {
+        let seconds = at.seconds() & 0xffff_ffff;
+        let head = (seconds << 24) | ((at.millis() % 1000) << 14) | counter;
+        let mut bytes = [rest; Self::LEN];
+        bytes[..7].copy_from_slice(&head.to_be_bytes()[1..]);
+        Self(bytes)
+    }
 
     /// The logical shard of 64 this id belongs to. It is a hash, so no shard count is baked into an id.
     #[must_use]

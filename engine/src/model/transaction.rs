@@ -94,6 +94,26 @@ impl Transaction {
         self.amount.currency()
     }
 
+    /// What the original API calls its status: `created`, `success` or `refund`.
+    ///
+    /// It knows no *failed* and no *closed*: what was never paid stays `created`. `refund` is a success of which
+    /// everything went back.
+    #[must_use]
+    pub fn original_status(&self) -> &'static str {
+        match self.status {
+            Status::Succeeded { .. } => match (self.paid_minor(), self.refunded_minor()) {
+                (Some(paid), Some(refunded)) if paid > 0 && refunded >= paid => "refund",
+                _ => "success",
+            },
+            Status::Created
+            | Status::Submitting { .. }
+            | Status::AwaitingPayer { .. }
+            | Status::Closing
+            | Status::Failed { .. }
+            | Status::Closed { .. } => "created",
+        }
+    }
+
     /// Whether the channel may still take money for it without that being a surprise.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -168,6 +188,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every native name.
+    pub const NAMES: [&'static str; 7] =
+        ["created", "submitting", "awaiting_payer", "closing", "succeeded", "failed", "closed"];
+
     /// The native name.
     #[must_use]
     pub fn name(&self) -> &'static str {

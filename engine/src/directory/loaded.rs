@@ -1,0 +1,171 @@
+//! Apps and accounts as they are used: parsed, and with their secrets opened.
+
+use serde_json::{Map, Value};
+
+use crate::channel::{AccountView, Material, SecretSettings};
+use crate::error::Error;
+use crate::model::{Account, AccountId, App, KeyId, KeyKind, Mode, Sealed, Timestamp};
+use crate::secrets::{Place, Sealer, Secret};
+use crate::store::{codec, notes};
+
+/// The setting under which a revision pins the notify address it was saved with, unless the adapter has a setting of
+/// that name itself.
+pub(crate) const NOTIFY_URL: &str = "notify_url";
+
+/// An app with its keys opened.
+pub(crate) struct LoadedApp {
+    /// The record.
+    pub(crate) record: App,
+    /// The keys that are not revoked, in the order of the record.
+    pub(crate) keys: Vec<LoadedKey>,
+}
+
+/// A key that is not revoked, opened.
+pub(crate) struct LoadedKey {
+    /// Which one.
+    pub(crate) id: KeyId,
+    /// What it may do.
+    pub(crate) kind: KeyKind,
+    /// Which world it opens.
+    pub(crate) mode: Mode,
+    /// From when on it is refused.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// The key itself.
+    pub(crate) secret: Secret,
+}
+
+impl LoadedApp {
+    /// Opens the keys of `record`.
+    pub(super) fn open(record: App, sealer: &Sealer) -> Result<Self, Error> {
+        let live = record.keys.iter().filter(|key| key.revoked_at.is_none());
+        let keys = live
+            .map(|key| {
+                let secret = opened(sealer, &Place::app_key(record.id, key.id), &key.secret)?;
+                Ok(LoadedKey { id: key.id, kind: key.kind, mode: key.mode, expires_at: key.expires_at, secret })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { record, keys })
+    }
+
+    /// The key of that id, unless it is revoked.
+    pub(crate) fn key(&self, id: KeyId) -> Option<&LoadedKey> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The newest master key of `mode`: webhook bodies are signed with it.
+    pub(crate) fn master_key(&self, mode: Mode) -> Option<&Secret> {
+        let masters = self.keys.iter().rev().filter(|key| key.kind == KeyKind::Master && key.mode == mode);
+        masters.map(|key| &key.secret).next()
+    }
+}
+
+/// An account with its settings parsed and its secrets opened.
+pub(crate) struct LoadedAccount {
+    /// The record.
+    pub(crate) record: Account,
+    /// Settings that are no secrets, newest revision first. Never empty.
+    pub(crate) revisions: Vec<LoadedRevision>,
+    /// Secrets, newest revision first: as many as revisions.
+    pub(crate) secrets: Vec<SecretSettings>,
+    /// What was downloaded for it, newest first.
+    pub(crate) material: Vec<Material>,
+}
+
+/// The settings of one revision.
+pub(crate) struct LoadedRevision {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Its settings that are no secrets.
+    pub(crate) settings: Map<String, Value>,
+    /// Where the provider was told to send its notifications.
+    pub(crate) notify_url: String,
+}
+
+impl LoadedAccount {
+    /// Parses and opens `record`.
+    pub(super) fn open(record: Account, material: Vec<Material>, sealer: &Sealer) -> Result<Self, Error> {
+        let (mut revisions, mut secrets) = (Vec::new(), Vec::new());
+        for revision in record.revisions.iter().rev() {
+            let settings = parsed(record.id, &revision.settings)?;
+            let notify_url = settings.get(NOTIFY_URL).and_then(Value::as_str).unwrap_or_default().to_owned();
+            revisions.push(LoadedRevision { number: revision.number, settings, notify_url });
+            secrets.push(open_secrets(sealer, record.id, revision.number, &revision.secrets)?);
+        }
+        if revisions.is_empty() {
+            return Err(Error::Internal(format!("account {} has no revision", record.id)));
+        }
+        Ok(Self { record, revisions, secrets, material })
+    }
+
+    /// The account as an adapter sees it: settings of `revision` (`None`: the newest), keys of all. `None` when there
+    /// is no such revision.
+    pub(crate) fn view(&self, revision: Option<u32>) -> Option<AccountView<'_>> {
+        let chosen = match revision {
+            None => self.revisions.first(),
+            Some(number) => self.revisions.iter().find(|revision| revision.number == number),
+        }?;
+        Some(AccountView {
+            id: self.record.id,
+            mode: self.record.mode,
+            settings: &chosen.settings,
+            secrets: &self.secrets,
+            notify_url: &chosen.notify_url,
+        })
+    }
+
+    /// What makes it this contract and no other.
+    pub(crate) fn identity(&self) -> &str {
+        self.record.revisions.last().map_or("", |revision| revision.identity.as_str())
+    }
+}
+
+fn parsed(account: AccountId, text: &str) -> Result<Map<String, Value>, Error> {
+    serde_json::from_str(text).map_err(|_| Error::Internal(format!("the settings of account {account} are not JSON")))
+}
+
+/// Opens a sealed value; one that does not open was damaged or moved.
+pub(crate) fn opened(sealer: &Sealer, place: &Place, sealed: &Sealed) -> Result<Secret, Error> {
+    sealer.open(place.context(), sealed).map_err(|why| Error::Internal(why.to_string()))
+}
+
+/// Opens the secret settings of one revision.
+pub(crate) fn open_secrets(
+    sealer: &Sealer,
+    account: AccountId,
+    revision: u32,
+    sealed: &Sealed,
+) -> Result<SecretSettings, Error> {
+    let text = opened(sealer, &Place::account_secrets(account, revision), sealed)?;
+    // Names and values go straight from the text into secrets; no copy of a value is left that is not zeroed.
+    let named: std::collections::BTreeMap<String, zeroize::Zeroizing<String>> = serde_json::from_slice(text.expose())
+        .map_err(|_| Error::Internal(format!("the secrets of account {account} are not JSON")))?;
+    Ok(SecretSettings(named.into_iter().map(|(name, value)| (name, Secret::from_text(&value))).collect()))
+}
+
+/// The secret settings as they are sealed.
+pub(crate) fn secrets_text(secrets: &SecretSettings) -> Secret {
+    let named: std::collections::BTreeMap<&str, &str> = secrets
+        .0
+        .iter()
+        .map(|(name, secret)| (name.as_str(), secret.expose_text().expect("secret settings are made from text")))
+        .collect();
+    Secret::from_bytes(serde_json::to_vec(&named).expect("a map of texts is JSON"))
+}
+
+/// The row that keeps what was downloaded for an account, newest first.
+pub(crate) fn material_note(material: &[Material], now: Timestamp) -> notes::Material {
+    let pairs: Vec<(&str, &[u8])> = material.iter().map(|each| (each.name.as_str(), each.bytes.as_slice())).collect();
+    notes::Material { bytes: codec::payload(&pairs), fetched_at: now }
+}
+
+/// What [`material_note`] kept.
+pub(super) fn material_of(account: AccountId, note: &notes::Material) -> Vec<Material> {
+    match codec::decode_payload::<Vec<(String, Vec<u8>)>>(&note.bytes) {
+        Ok(pairs) => pairs.into_iter().map(|(name, bytes)| Material { name, bytes }).collect(),
+        Err(why) => {
+            // Material can be fetched again; the account cannot do without that either way.
+            tracing::error!(%account, %why, "downloaded material does not decode and is fetched again");
+            Vec::new()
+        }
+    }
+}
