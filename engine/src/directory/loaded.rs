@@ -1,5 +1,7 @@
 //! Apps and accounts as they are used: parsed, and with their secrets opened.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::channel::{AccountView, Material, SecretSettings};
@@ -136,15 +138,14 @@ pub(crate) fn open_secrets(
     sealed: &Sealed,
 ) -> Result<SecretSettings, Error> {
     let text = opened(sealer, &Place::account_secrets(account, revision), sealed)?;
-    // Names and values go straight from the text into secrets; no copy of a value is left that is not zeroed.
-    let named: std::collections::BTreeMap<String, zeroize::Zeroizing<String>> = serde_json::from_slice(text.expose())
+    let named: BTreeMap<String, String> = serde_json::from_slice(text.expose())
         .map_err(|_| Error::Internal(format!("the secrets of account {account} are not JSON")))?;
-    Ok(SecretSettings(named.into_iter().map(|(name, value)| (name, Secret::from_text(&value))).collect()))
+    Ok(SecretSettings(named.into_iter().map(|(name, value)| (name, Secret::from_bytes(value.into_bytes()))).collect()))
 }
 
 /// The secret settings as they are sealed.
 pub(crate) fn secrets_text(secrets: &SecretSettings) -> Secret {
-    let named: std::collections::BTreeMap<&str, &str> = secrets
+    let named: BTreeMap<&str, &str> = secrets
         .0
         .iter()
         .map(|(name, secret)| (name.as_str(), secret.expose_text().expect("secret settings are made from text")))

@@ -92,6 +92,20 @@ pub fn transaction_by_app(app: AppId, mode: Mode, id: TransactionId) -> RowKey {
     RowKey::new(Table::TransactionByApp, &[&owner_prefix(app, mode), id.bytes()])
 }
 
+/// Index of the transactions of a bill number, oldest first.
+#[must_use]
+pub fn transaction_by_bill(app: AppId, mode: Mode, number: &BillNum, id: TransactionId) -> RowKey {
+    RowKey::new(Table::TransactionByBill, &[&bill_prefix(app, mode, number), id.bytes()])
+}
+
+/// What the keys of the index of a bill number's transactions begin with: the length keeps `1` apart from `12`.
+#[must_use]
+pub fn bill_prefix(app: AppId, mode: Mode, number: &BillNum) -> Vec<u8> {
+    let text = number.as_str().as_bytes();
+    let length = u16::try_from(text.len()).expect("a bill number has at most 128 characters");
+    [&owner_prefix(app, mode), &length.to_be_bytes()[..], text].concat()
+}
+
 /// The merchant's number → Bill.
 #[must_use]
 pub fn bill(app: AppId, mode: Mode, number: &BillNum) -> RowKey {

@@ -74,11 +74,13 @@ pub enum Table {
     Meta = 23,
     /// Refund (reserved).
     Refund = 24,
+    /// `app mode length(u16) bill-number transaction` → nothing.
+    TransactionByBill = 25,
 }
 
 impl Table {
     /// Every table, in order of number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::App,
         Self::KeyDigest,
         Self::Account,
@@ -103,6 +105,7 @@ impl Table {
         Self::Alarm,
         Self::Meta,
         Self::Refund,
+        Self::TransactionByBill,
     ];
 
     /// The number on disk.

@@ -112,10 +112,11 @@ impl Batch {
     }
 
     /// Writes a transaction: `before` is the record as it stands in the store, `None` for a new one. A new one is
-    /// listed; the row of the due table moves along.
+    /// listed, by its app and by its bill number; the row of the due table moves along.
     pub fn put_transaction(&mut self, before: Option<&Transaction>, after: &Transaction) -> &mut Self {
         if before.is_none() {
             self.put_marker(keys::transaction_by_app(after.app_id, after.mode, after.id));
+            self.put_marker(keys::transaction_by_bill(after.app_id, after.mode, &after.bill_num, after.id));
         }
         let old = before.and_then(|before| before.due_at);
         self.move_due(DueKind::Transaction, after.id.0, old, after.due_at);
