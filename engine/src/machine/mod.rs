@@ -2,7 +2,9 @@
 //!
 //! This is the only room that makes a new status. Commands can be refused; evidence cannot.
 
+pub mod delivery;
 mod input;
+pub mod schedule;
 pub mod transaction;
 
 pub use input::{Effect, Input, Moment, NewAlarm, NewEvent, Refusal, Source, Step, Told, Vouched, VouchedOutcome};

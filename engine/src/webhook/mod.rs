@@ -2,8 +2,15 @@
 //!
 //! When a try is due and what follows from its result is told by [`crate::machine`]; this room keeps nothing.
 
-mod sender;
+pub mod functions;
+pub mod guard;
+pub mod headers;
+pub mod payload;
+pub mod sender;
+pub mod signature;
 mod transcript;
 
-pub use sender::WebhookClient;
+pub use functions::{FunctionCall, FunctionRegistry};
+pub use guard::GuardPolicy;
+pub use sender::{Outgoing, Sender, Sent, WebhookClient};
 pub use transcript::{ReceivedResponse, SentRequest, Transcript};
