@@ -111,7 +111,7 @@ mod tests {
             ("https://shop.example/hook?a=b", "https://shop.example/hook?a=b"),
             ("HTTP://Shop.Example:8080", "http://shop.example:8080/"),
             ("https://shop.example./hook#part", "https://shop.example./hook"),
-            ("https://买家.example/", "https://xn--ehqt83f.example/"),
+            ("https://例え.テスト/", "https://xn--r8jz45g.xn--zckzah/"),
             ("https://a_b.example/", "https://a_b.example/"),
             ("http://8.8.8.8/", "http://8.8.8.8/"),
             ("http://[2606:4700::1111]:8443/x", "http://[2606:4700::1111]:8443/x"),

@@ -59,7 +59,7 @@ fn world(addresses: &[&'static str], reply: Option<Result<HttpReply, SendFailure
 
 impl World {
     /// Sends, and moves the clock past every limit once the try waits.
-    async fn send(&self, outgoing: Outgoing) -> Transcript {
+    fn send(&self, outgoing: Outgoing) -> Transcript {
         let mut sending = std::pin::pin!(self.sender.send(outgoing));
         for _ in 0..3 {
             if let Some(sent) = sending.as_mut().now_or_never() {
@@ -89,18 +89,18 @@ fn to_url() -> Outgoing {
     outgoing(Target::Url("https://shop.example/hook?a=b".into()))
 }
 
-fn reply(status: u16, body: &'static [u8]) -> Option<Result<HttpReply, SendFailure>> {
+fn reply(status: u16, body: &'static [u8]) -> Result<HttpReply, SendFailure> {
     let headers = vec![("server".to_owned(), "x".to_owned())];
-    Some(Ok(HttpReply { status, headers, body: Bytes::from_static(body) }))
+    Ok(HttpReply { status, headers, body: Bytes::from_static(body) })
 }
 
-#[tokio::test]
-async fn a_request_carries_what_is_promised() {
+#[test]
+fn a_request_carries_what_is_promised() {
     // Our headers, the three of Standard Webhooks over the exact body, the merchant's own, to the vetted addresses.
-    let world = world(&["8.8.8.8", "2606:4700::1111"], reply(200, b"ok"));
+    let world = world(&["8.8.8.8", "2606:4700::1111"], Some(reply(200, b"ok")));
     let outgoing = to_url();
     let secret = outgoing.signing_secret.clone();
-    let transcript = world.send(outgoing).await;
+    let transcript = world.send(outgoing);
     assert_eq!(transcript.result, TryResult::Answered { status: 200, excerpt: "ok".into() });
     let (request, pinned) = world.client.requests.lock().expect("no panic").pop().expect("one request");
     assert_eq!(pinned, ["8.8.8.8:443".parse().expect("one"), "[2606:4700::1111]:443".parse().expect("one")]);
@@ -122,11 +122,11 @@ async fn a_request_carries_what_is_promised() {
     assert!(String::from_utf8_lossy(&request.body).contains(r#""timestamp":1795000000250,"#));
 }
 
-#[tokio::test]
-async fn a_transcript_is_exact_but_for_secrets() {
+#[test]
+fn a_transcript_is_exact_but_for_secrets() {
     // The test button shows headers and body as sent and the answer as it came; the merchant's header values are hidden.
-    let world = world(&["8.8.8.8"], reply(400, b"<h1>no</h1>"));
-    let transcript = world.send(to_url()).await;
+    let world = world(&["8.8.8.8"], Some(reply(400, b"<h1>no</h1>")));
+    let transcript = world.send(to_url());
     let (request, _) = world.client.requests.lock().expect("no panic").pop().expect("one request");
     let sent = transcript.request.clone().expect("it was sent");
     assert_eq!(sent.target, "https://shop.example/hook?a=b");
@@ -139,8 +139,8 @@ async fn a_transcript_is_exact_but_for_secrets() {
     assert!(!format!("{transcript:?}").contains("hunter2"));
 }
 
-#[tokio::test]
-async fn only_vetted_addresses_are_sent_to() {
+#[test]
+fn only_vetted_addresses_are_sent_to() {
     // One internal answer among public ones, an internal literal, or a broken target: refused, and nothing is sent.
     for (addresses, target) in [
         (&["8.8.8.8", "10.0.0.1"][..], "https://shop.example/"),
@@ -149,34 +149,34 @@ async fn only_vetted_addresses_are_sent_to() {
         (&["8.8.8.8"], "https://[::ffff:8.8.8.8]/"),
         (&["8.8.8.8"], "nonsense"),
     ] {
-        let world = world(addresses, reply(200, b""));
-        let transcript = world.send(outgoing(Target::Url(target.into()))).await;
+        let world = world(addresses, Some(reply(200, b"")));
+        let transcript = world.send(outgoing(Target::Url(target.into())));
         assert!(matches!(transcript.result, TryResult::Refused { .. }), "{target}: {:?}", transcript.result);
         assert!(transcript.request.is_none() && world.client.requests.lock().expect("no panic").is_empty());
     }
 }
 
-#[tokio::test]
-async fn one_deadline_covers_everything() {
+#[test]
+fn one_deadline_covers_everything() {
     // A name that never resolves and a client that never answers end the try, with no answer.
     for addresses in [&[][..], &["8.8.8.8"]] {
         let world = world(addresses, None);
-        let transcript = world.send(to_url()).await;
+        let transcript = world.send(to_url());
         assert!(matches!(transcript.result, TryResult::NoAnswer { .. }), "{:?}", transcript.result);
         assert!(transcript.ended_at.since(transcript.started_at) >= LIMITS.deadline);
     }
 }
 
-#[tokio::test]
-async fn failures_to_send_are_no_answer() {
+#[test]
+fn failures_to_send_are_no_answer() {
     // Whatever the client could not do, the try ended without an answer; a body too long is an answer.
     for failure in [SendFailure::NotSent("refused".into()), SendFailure::Unknown("reset".into())] {
-        let transcript = world(&["8.8.8.8"], Some(Err(failure))).send(to_url()).await;
+        let transcript = world(&["8.8.8.8"], Some(Err(failure))).send(to_url());
         assert!(matches!(transcript.result, TryResult::NoAnswer { .. }), "{:?}", transcript.result);
         assert!(transcript.request.is_some() && transcript.response.is_none());
     }
     let failure = SendFailure::TooLarge { status: 200, body_max: 10 };
-    assert!(world(&["8.8.8.8"], Some(Err(failure))).send(to_url()).await.result.is_success());
+    assert!(world(&["8.8.8.8"], Some(Err(failure))).send(to_url()).result.is_success());
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn functions_are_targets_like_others() {
         ("stuck", failed("the function did not end within the deadline")),
     ];
     for (name, expected) in table {
-        let transcript = world.send(outgoing(Target::Function(name.into()))).await;
+        let transcript = world.send(outgoing(Target::Function(name.into())));
         assert_eq!(transcript.result, expected, "{name}");
         assert_eq!(transcript.request.expect("it was called").target, name);
     }
@@ -198,14 +198,14 @@ async fn functions_are_targets_like_others() {
     assert!(matches!(missing, Sent::FunctionMissing));
 }
 
-#[tokio::test]
-async fn every_kind_of_event_names_itself() {
+#[test]
+fn every_kind_of_event_names_itself() {
     // The header names the kind, whatever the body's shape.
     for kind in EventKind::ALL {
-        let world = world(&["8.8.8.8"], reply(200, b""));
+        let world = world(&["8.8.8.8"], Some(reply(200, b"")));
         let mut outgoing = to_url();
         outgoing.event.kind = kind;
-        world.send(outgoing).await;
+        world.send(outgoing);
         let (request, _) = world.client.requests.lock().expect("no panic").pop().expect("one request");
         assert!(request.headers.contains(&("maxpay-event".to_owned(), kind.name().to_owned())), "{kind:?}");
     }
