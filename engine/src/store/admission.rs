@@ -24,9 +24,16 @@ pub struct Prepared {
     puts: Vec<Put>,
     hashes: Vec<u64>,
     events: Vec<PreparedEvent>,
+    bytes: usize,
 }
 
 impl Prepared {
+    /// Bytes of its keys, values and events.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Checks and prepares a batch.
     ///
     /// # Errors
@@ -47,7 +54,7 @@ impl Prepared {
         }
         let watches = watches.into_iter().map(|watch| (hash_of(&watch.key), watch)).collect();
         let hashes = puts.iter().map(|put| hash_of(&put.key)).collect();
-        Ok(Self { watches, puts, hashes, events })
+        Ok(Self { watches, puts, hashes, events, bytes })
     }
 }
 

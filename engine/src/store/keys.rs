@@ -216,7 +216,7 @@ pub fn set_aside(row: &RowKey) -> RowKey {
 #[must_use]
 pub fn parse_set_aside(key: &[u8]) -> Option<RowKey> {
     let (number, row) = key.split_first()?;
-    let table = Table::ALL.into_iter().find(|table| table.number() == *number)?;
+    let table = Table::numbered(*number)?;
     Some(RowKey::new(table, &[row]))
 }
 

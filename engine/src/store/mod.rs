@@ -5,11 +5,14 @@
 
 pub mod admission;
 pub mod codec;
+#[cfg(test)]
+mod exam;
 pub mod fanout;
 pub mod keys;
 pub mod memory;
 pub mod notes;
 pub mod records;
+pub mod redb;
 #[cfg(test)]
 mod samples;
 
@@ -107,6 +110,18 @@ impl Table {
         Self::Refund,
         Self::TransactionByBill,
     ];
+
+    /// The table of a number on disk.
+    #[must_use]
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// Its place in [`Table::ALL`].
+    #[must_use]
+    pub fn place(self) -> usize {
+        usize::from(self.number()) - 1
+    }
 
     /// The number on disk.
     #[must_use]
@@ -308,7 +323,7 @@ fn answer(receiver: tokio::sync::oneshot::Receiver<Result<Committed, CommitError
     Box::pin(async { receiver.await.unwrap_or(Err(CommitError::OutcomeUnknown)) })
 }
 
-/// Durable memory. Bodies: [`memory`] and `redb`.
+/// Durable memory. Bodies: [`memory`] and [`redb`](mod@redb).
 ///
 /// `read` and `scan` may wait for the disk: off the arbiters only. `peek`, `commit` and `health` never block.
 pub trait Store: Send + Sync + 'static {

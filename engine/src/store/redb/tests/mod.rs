@@ -1,0 +1,3 @@
+//! The redb body: the common exam, and what only a disk can do to it.
+
+mod basics;
