@@ -153,5 +153,6 @@ fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
         Table::Alarm => "alarm",
         Table::Meta => "meta",
         Table::Refund => "refund",
+        Table::TransactionByBill => "transaction_by_bill",
     })
 }
