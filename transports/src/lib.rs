@@ -1,1 +1,4 @@
-//! placeholder
+//! Bytes in, bytes out: the doors of the engine and its outbound HTTP.
+#![deny(missing_docs)]
+
+pub mod client;

@@ -1,0 +1,303 @@
+//! The outbound HTTP clients that the engine is handed: one for providers, one for webhook targets.
+//!
+//! Both verify TLS always, follow no redirect, use no proxy of the environment, speak HTTP/1.1, repeat nothing, and
+//! keep one deadline over everything. They differ in their connections: calls to providers move money, so each has a
+//! connection of its own, because a pool may send a request again when it meets a dead connection. Webhooks may arrive
+//! twice, so their connections are kept, and they go to vetted addresses only.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::future::{BoxFuture, Either, select};
+use maxpay_engine::channel::http::{ClientIdentity, HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
+use maxpay_engine::webhook::WebhookClient;
+use maxpay_engine::webhook::guard::{AddressClass, literal};
+use reqwest::dns::{Name, Resolve, Resolving};
+use reqwest::header::{HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+
+/// Connecting, TLS included, takes no longer; then it is known that nothing was sent.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Idle connections are closed before most servers close them.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+const IDLE_PER_TARGET_MAX: usize = 32;
+/// Clients with a certificate that are kept; beyond it the one unused for longest goes.
+const IDENTITIES_MAX: usize = 64;
+const LOOKUPS_MAX: usize = 64;
+const REASON_MAX: usize = 200;
+
+/// A client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be made: {0}")]
+pub struct ClientError(String);
+
+/// Carries calls to providers. Every call has a connection of its own.
+#[derive(Clone)]
+pub struct ProviderClient {
+    plain: reqwest::Client,
+    identities: Arc<Mutex<Identities>>,
+}
+
+/// Clients by the digest of their identity, with the number of their last use.
+#[derive(Default)]
+struct Identities {
+    uses: u64,
+    clients: BTreeMap<[u8; 32], (u64, reqwest::Client)>,
+}
+
+impl ProviderClient {
+    /// A client with the platform's trusted roots. Fails when there are none.
+    pub fn new() -> Result<Self, ClientError> {
+        let plain = built(unpooled())?;
+        Ok(Self { plain, identities: Arc::default() })
+    }
+
+    fn client_for(&self, identity: Option<&ClientIdentity>) -> Result<reqwest::Client, SendFailure> {
+        let Some(identity) = identity else { return Ok(self.plain.clone()) };
+        let digest = identity.digest();
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        identities.uses += 1;
+        let uses = identities.uses;
+        if let Some((used, client)) = identities.clients.get_mut(&digest) {
+            *used = uses;
+            return Ok(client.clone());
+        }
+        let unusable = || SendFailure::NotSent("the client certificate cannot be used".into());
+        let parsed = reqwest::Identity::from_pem(identity.pem().expose()).map_err(|_| unusable())?;
+        let client = built(unpooled().identity(parsed)).map_err(|_| unusable())?;
+        if identities.clients.len() >= IDENTITIES_MAX {
+            let oldest = identities.clients.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
+            oldest.and_then(|digest| identities.clients.remove(&digest));
+        }
+        identities.clients.insert(digest, (uses, client.clone()));
+        Ok(client)
+    }
+}
+
+impl HttpClient for ProviderClient {
+    fn send(&self, request: HttpRequest, limits: SendLimits) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let client = this.client_for(request.identity.as_ref())?;
+            exchange(client, request, limits, Overlong::Refuse).await
+        })
+    }
+}
+
+impl fmt::Debug for ProviderClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProviderClient")
+    }
+}
+
+tokio::task_local! {
+    /// Where the request of this task may connect to.
+    static PINNED: Vec<SocketAddr>;
+}
+
+/// Answers with the addresses that were vetted for the request, and with nothing outside of one.
+struct PinnedResolver;
+
+impl Resolve for PinnedResolver {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let pinned = PINNED.try_with(Clone::clone);
+        Box::pin(async move {
+            let pinned = pinned.map_err(|_| "no address was vetted")?;
+            let addresses: reqwest::dns::Addrs = Box::new(pinned.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Carries requests to webhook targets, to the addresses that were vetted for each.
+///
+/// Connections are kept by class of address: one that leads to a loopback address never serves a request that was
+/// vetted for public ones, whatever the name resolved to in between. Connections into private networks, or to names
+/// whose addresses are of several classes, are not kept at all.
+#[derive(Clone)]
+pub struct TargetClient {
+    public: reqwest::Client,
+    loopback: reqwest::Client,
+    exact: reqwest::Client,
+    lookups: Arc<Semaphore>,
+}
+
+impl TargetClient {
+    /// A client with the platform's trusted roots. Fails when there are none.
+    pub fn new() -> Result<Self, ClientError> {
+        let pooled = || {
+            hardened()
+                .pool_max_idle_per_host(IDLE_PER_TARGET_MAX)
+                .pool_idle_timeout(IDLE_MAX)
+                .dns_resolver(PinnedResolver)
+        };
+        Ok(Self {
+            public: built(pooled())?,
+            loopback: built(pooled())?,
+            exact: built(unpooled().dns_resolver(PinnedResolver))?,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        })
+    }
+
+    fn client_for(&self, pinned: &[SocketAddr]) -> &reqwest::Client {
+        let all = |class| pinned.iter().all(|address| AddressClass::of(address.ip()) == class);
+        if all(AddressClass::Public) {
+            &self.public
+        } else if all(AddressClass::Loopback) {
+            &self.loopback
+        } else {
+            &self.exact
+        }
+    }
+}
+
+impl WebhookClient for TargetClient {
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
+        let (host, lookups) = (host.to_owned(), Arc::clone(&self.lookups));
+        Box::pin(async move {
+            let slot = lookups.acquire_owned().await.map_err(|_| "name resolution has stopped")?;
+            // The slot goes with the thread, so that lookups that hang are bounded too.
+            let lookup = tokio::task::spawn_blocking(move || {
+                let _slot = slot;
+                (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
+            });
+            let found = lookup.await.map_err(|_| "the name does not resolve")?;
+            found.map_err(|_| "the name does not resolve".to_owned())
+        })
+    }
+
+    fn send(
+        &self,
+        request: HttpRequest,
+        pinned: Vec<SocketAddr>,
+        limits: SendLimits,
+    ) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
+        let client = self.client_for(&pinned).clone();
+        Box::pin(async move {
+            let vetted = |address: IpAddr| pinned.iter().any(|pinned| pinned.ip() == address);
+            // An address in the URL asks no resolver.
+            if pinned.is_empty() || literal(&request.url).is_some_and(|address| !vetted(address)) {
+                return Err(SendFailure::NotSent("the address was not vetted".into()));
+            }
+            PINNED.scope(pinned, exchange(client, request, limits, Overlong::Cut)).await
+        })
+    }
+}
+
+impl fmt::Debug for TargetClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TargetClient")
+    }
+}
+
+/// What to do with a body that is longer than the limit, breaks off, or does not end before the deadline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overlong {
+    /// It is no answer.
+    Refuse,
+    /// What was read of it is the answer.
+    Cut,
+}
+
+fn hardened() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .connect_timeout(CONNECT_MAX)
+        .tcp_nodelay(true)
+}
+
+/// Without a pool there is no dead connection to meet, and nothing that hyper-util could send again.
+fn unpooled() -> reqwest::ClientBuilder {
+    hardened().pool_max_idle_per_host(0)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+    builder.build().map_err(|error| ClientError(reason(error)))
+}
+
+/// Sends one request and reads its answer, all under one timer.
+async fn exchange(
+    client: reqwest::Client,
+    request: HttpRequest,
+    limits: SendLimits,
+    overlong: Overlong,
+) -> Result<HttpReply, SendFailure> {
+    let request = translate(request)?;
+    let mut timer = std::pin::pin!(tokio::time::sleep(limits.deadline));
+    let head = std::pin::pin!(client.execute(request));
+    let mut response = match select(timer.as_mut(), head).await {
+        Either::Left(_) => return Err(SendFailure::Unknown("no answer within the deadline".into())),
+        Either::Right((Ok(response), _)) => response,
+        Either::Right((Err(error), _)) if error.is_connect() || error.is_builder() => {
+            return Err(SendFailure::NotSent(reason(error)));
+        }
+        Either::Right((Err(error), _)) => return Err(SendFailure::Unknown(reason(error))),
+    };
+    let status = response.status().as_u16();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+
+    let mut body = BytesMut::new();
+    let ended = loop {
+        let chunk = std::pin::pin!(response.chunk());
+        match select(timer.as_mut(), chunk).await {
+            Either::Left(_) => break Err(SendFailure::Unknown("the answer did not end within the deadline".into())),
+            Either::Right((Ok(None), _)) => break Ok(()),
+            Either::Right((Ok(Some(chunk)), _)) => {
+                let room = limits.body_max - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    break Err(SendFailure::TooLarge { status, body_max: limits.body_max });
+                }
+            }
+            Either::Right((Err(error), _)) => break Err(SendFailure::Unknown(reason(error))),
+        }
+    };
+    match ended {
+        Err(failure) if overlong == Overlong::Refuse => Err(failure),
+        Ok(()) | Err(_) => Ok(HttpReply { status, headers, body: body.freeze() }),
+    }
+}
+
+fn translate(request: HttpRequest) -> Result<reqwest::Request, SendFailure> {
+    let malformed = |what: &str| SendFailure::NotSent(format!("the request cannot be written: {what}"));
+    if !matches!(request.url.scheme(), "http" | "https") {
+        return Err(malformed("its address is neither http nor https"));
+    }
+    let mut translated = reqwest::Request::new(request.method.clone(), request.url);
+    for (name, value) in request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed("a header's name"))?;
+        if matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+            return Err(malformed("a header that belongs to the connection"));
+        }
+        let mut value = HeaderValue::from_str(&value).map_err(|_| malformed("a header's value"))?;
+        value.set_sensitive(true);
+        translated.headers_mut().append(name, value);
+    }
+    if !request.body.is_empty() || request.method != reqwest::Method::GET {
+        *translated.body_mut() = Some(request.body.into());
+    }
+    Ok(translated)
+}
+
+/// The innermost cause, for people: no address, nothing of the request.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().chars().take(REASON_MAX).collect()
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
