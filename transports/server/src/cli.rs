@@ -1,0 +1,124 @@
+//! The command line: what can be said there, and nothing of what it does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// MaxPay, a payment engine.
+///
+/// Without a command it serves on 127.0.0.1:7480 with the sandbox channel and keeps its data in ./maxpay-data.
+#[derive(Debug, Parser, PartialEq, Eq)]
+#[command(name = "maxpay", version)]
+pub struct Cli {
+    /// What to do; without one: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand, PartialEq, Eq)]
+pub enum Command {
+    /// Serve the HTTP APIs until SIGTERM or Ctrl-C, then drain.
+    Serve(ServeArgs),
+    /// Speak JSON-RPC 2.0 on standard input and output, one message a line, until the input ends; logs go to stderr.
+    Stdio(StdioArgs),
+    /// Look at a settings file without starting anything.
+    Config(ConfigArgs),
+}
+
+/// How to serve. What is said here wins over the settings file.
+#[derive(Debug, Default, Args, PartialEq, Eq)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Folder of the store; made on first start.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Settings file (see maxpay.example.toml). Without it every setting has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write one JSON object with the URL, and a new demo app's keys, to FILE once ready (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Run the sandbox channel and its demo app, also where they are not the default.
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
+/// How to speak over stdio. What is said here wins over the settings file.
+#[derive(Debug, Default, Args, PartialEq, Eq)]
+pub struct StdioArgs {
+    /// Folder of the store; made on first start.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Settings file (see maxpay.example.toml). Without it every setting has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Run the sandbox channel and its demo app, also where they are not the default.
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
+/// What to do with a settings file.
+#[derive(Debug, Args, PartialEq, Eq)]
+pub struct ConfigArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What can be done with a settings file.
+#[derive(Debug, Subcommand, PartialEq, Eq)]
+pub enum ConfigCommand {
+    /// Say whether a settings file is right, and if not, in which line.
+    Check {
+        /// The settings file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &[&str], expected: Option<Command>) {
+        let given = Cli::try_parse_from(std::iter::once(&"maxpay").chain(words)).expect("it is a command of ours");
+        assert_eq!(given.command, expected, "{words:?}");
+    }
+
+    #[test]
+    fn says_what_is_meant() {
+        // Every command of the README is read as it is meant.
+        check(&[], None);
+        check(&["serve"], Some(Command::Serve(ServeArgs::default())));
+        check(
+            &["serve", "--listen", "127.0.0.1:0", "--data", "d", "--ready-file", "r", "--sandbox"],
+            Some(Command::Serve(ServeArgs {
+                listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+                data: Some("d".into()),
+                config: None,
+                ready_file: Some("r".into()),
+                sandbox: true,
+            })),
+        );
+        check(
+            &["stdio", "--config", "c"],
+            Some(Command::Stdio(StdioArgs { data: None, config: Some("c".into()), sandbox: false })),
+        );
+        check(
+            &["config", "check", "--config", "c"],
+            Some(Command::Config(ConfigArgs { command: ConfigCommand::Check { config: "c".into() } })),
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        // A word that means nothing is an error, never ignored.
+        for words in [&["serv"][..], &["serve", "--port", "1"], &["serve", "--listen", "localhost"], &["config"]] {
+            assert!(Cli::try_parse_from(std::iter::once(&"maxpay").chain(words)).is_err(), "{words:?}");
+        }
+    }
+}
