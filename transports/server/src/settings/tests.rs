@@ -75,7 +75,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
         ("webhook_deadline_ms = 99", "line 1, column 23", "a number from 100 to 60000"),
         ("webhook_deadline_ms = -1", "line 1, column 23", "a number from 100 to 60000"),
         ("webhook_deadline_ms = 4294967396", "line 1, column 23", "a number from 100 to 60000"),
-        ("webhook_schedule_ms = [1, 0]", "line 1, column 27", "a number from 1 to 604800000"),
+        ("webhook_schedule_ms = [1, 0]", "line 1, column 23", "a number from 1 to 604800000"),
         ("trusted_proxy = []", "line 1, column 17", "a list of 1 to 64 networks"),
         ("trusted_proxy = [\"10.0.0.0/33\"]", "line 1, column 17", "a network like"),
         ("public_url = \"ftp://a\"", "line 1, column 14", "http or https URL"),
