@@ -1,0 +1,209 @@
+//! The laws of the design that speak of places: one place for status, for a channel's name, for starting actors, for
+//! showing a secret.
+
+use super::Rule;
+use super::arrows::word_in;
+use super::source::{Finding, Source, closing, words};
+
+pub const RULES: &[Rule] = &[
+    Rule {
+        name: "law 7: only the machine makes a new status",
+        check: |tree| tree.iter().filter(|s| s.is_rust() && may_not_make_status(s)).flat_map(made_statuses).collect(),
+        bad: &[
+            ("engine/src/actors/transaction.rs", "record.status = next;"),
+            ("engine/src/actors/transaction.rs", "let s = Status::Succeeded { late: false, paid_at: now };"),
+            ("transports/src/http/notify.rs", "Transaction { status: Status::Created, ..old }"),
+            ("engine/src/webhook/sender.rs", "delivery.state = DeliveryState::Delivered;"),
+        ],
+        good: &[
+            ("engine/src/machine/transaction.rs", "record.status = Status::Closing;"),
+            ("engine/src/actors/transaction.rs", "if record.status == Status::Closing {}"),
+            (
+                "engine/src/query.rs",
+                "match s { Status::Succeeded { late, paid_at } => 1, Status::Failed { .. } | Status::Created => 2 }",
+            ),
+            ("engine/src/query.rs", "let Status::Failed { reason } = status else { return };"),
+            ("transports/src/lib.rs", "resp.status = 200; let s = Reply { status: StatusCode::OK };"),
+            ("engine/src/actors/x.rs", "#[cfg(test)]\nmod tests { fn f() { r.status = Status::Closing; } }"),
+        ],
+    },
+    Rule {
+        name: "law 8: TLS verification cannot be turned off",
+        check: |tree| {
+            let mut found = Vec::new();
+            for word in [
+                "danger_accept_invalid_certs",
+                "danger_accept_invalid_hostnames",
+                "tls_danger_accept_invalid_certs",
+                "dangerous",
+            ] {
+                found.extend(word_in(tree, |_| true, word));
+            }
+            found
+        },
+        bad: &[("transports/src/client.rs", "builder.danger_accept_invalid_certs(true)")],
+        good: &[("transports/src/client.rs", "// never danger_accept_invalid_certs")],
+    },
+    Rule {
+        name: "law 10: a secret is revealed to the operator who asked and in the ready file, nowhere else",
+        check: |tree| {
+            let may = ["engine/src/secrets.rs", "transports/src/operations/apps.rs", "transports/server/src/ready.rs"];
+            word_in(tree, |s| !s.is_test() && !may.contains(&s.path.as_str()), "reveal_once")
+        },
+        bad: &[("engine/src/query.rs", "key.reveal_once()")],
+        good: &[("engine/src/secrets.rs", "pub fn reveal_once(self) -> String {}")],
+    },
+    Rule {
+        name: "law 12: a channel's name occurs only where the channel lives",
+        check: |tree| tree.iter().filter(|s| s.is_rust() && !may_name_channels(s)).flat_map(channel_names).collect(),
+        bad: &[
+            ("engine/src/machine/transaction.rs", "if code == \"wx_native\" {}"),
+            ("engine/src/model/account.rs", "enum Kind { Alipay }"),
+            ("transports/src/http/maxleap.rs", "fn is_unipay() {}"),
+            ("adapters/src/parts/rsa.rs", "fn for_applepay() {}"),
+            ("adapters/src/wechat/mod.rs", "use crate::alipay::Codes;"),
+        ],
+        good: &[
+            ("engine/src/channel/manifest.rs", "//! UnionPay: txnTime.\nfn quali_ty(pineapple: u8) {}"),
+            ("adapters/src/wechat/mod.rs", "const CODE: &str = \"wx_native\";"),
+            ("adapters/src/sandbox/mod.rs", "const CODE: &str = \"wx_native\";"),
+            ("engine/src/model/channel_code.rs", "#[cfg(test)]\nmod tests { const C: &str = \"wx_native\"; }"),
+        ],
+    },
+    Rule {
+        name: "actix fact 2: nobody uses actix's Supervisor",
+        check: |tree| word_in(tree, |_| true, "Supervisor"),
+        bad: &[("engine/src/actors/router.rs", "use actix::Supervisor;")],
+        good: &[("engine/src/actors/router.rs", "/// Our Supervisor is the router.\nfn supervise() {}")],
+    },
+    Rule {
+        name: "actix fact 7: actors are started in one place, on arbiters of the engine's",
+        check: |tree| {
+            let places: Vec<Finding> =
+                tree.iter().filter(|s| s.is_in("engine/src") && !s.is_test()).flat_map(starts).collect();
+            if places.len() > 1 { places } else { Vec::new() }
+        },
+        bad: &[
+            ("engine/src/actors/a.rs", "fn f() { Router.start(); } fn g() { Router::create(|_| Router); }"),
+            ("engine/src/actors/a.rs", "fn f() { A::start_in_arbiter(h, m); Actor::start(a); }"),
+        ],
+        good: &[
+            ("engine/src/actors/a.rs", "fn f() { A::start_in_arbiter(h, m); }"),
+            ("engine/src/actors/a.rs", "fn f() { A::start_in_arbiter(h, m); clock.start(at); }"),
+        ],
+    },
+    Rule {
+        name: "actix fact 8: nobody pauses tokio's clock",
+        check: |tree| {
+            let pauses = |s: &Source| {
+                let code = s.code_without_spaces();
+                ["time::pause(", "start_paused=true", "time::{pause"].iter().any(|way| code.contains(way))
+            };
+            tree.iter().filter(|s| s.is_rust() && pauses(s)).map(|s| s.at(0, "pauses tokio's clock")).collect()
+        },
+        bad: &[
+            ("engine/src/clock.rs", "fn f() { tokio::time::pause(); }"),
+            ("tests/it/webhooks.rs", "#[tokio::test(start_paused = true)]\nasync fn f() {}"),
+        ],
+        good: &[("engine/src/clock.rs", "// tokio::time::pause() is banned\nfn pause() {}")],
+    },
+];
+
+const STATUSES: [&str; 7] = ["Created", "Submitting", "AwaitingPayer", "Closing", "Succeeded", "Failed", "Closed"];
+
+fn may_not_make_status(source: &Source) -> bool {
+    !source.is_in("engine/src/machine") && !source.is_in("tests") && !source.is_test()
+}
+
+fn made_statuses(source: &Source) -> Vec<Finding> {
+    let code = source.code();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(".status") {
+        let rest = code[at + ".status".len()..].trim_start();
+        let value = rest.strip_prefix('=').filter(|value| !value.starts_with(['=', '>']));
+        if value.is_some_and(|value| !value.trim_start().starts_with(|c: char| c.is_ascii_digit())) {
+            found.push(source.at(at, "a status is set"));
+        }
+    }
+    for (at, _) in code.match_indices(".state") {
+        let rest = code[at + ".state".len()..].trim_start();
+        if rest.strip_prefix('=').is_some_and(|value| value.trim_start().starts_with("DeliveryState::")) {
+            found.push(source.at(at, "a delivery's state is set"));
+        }
+    }
+    for at in words(&code, "Status") {
+        let before = code[..at].trim_end();
+        let variant = code[at..].strip_prefix("Status::").unwrap_or_default();
+        let name = STATUSES.iter().find(|name| words(variant, name).next() == Some(0));
+        let Some(name) = name else { continue };
+        let end = at + "Status::".len() + name.len();
+        let in_field = before.ends_with("status:") || before.ends_with("status: crate::model::");
+        let has_fields = !["Created", "Closing"].contains(name);
+        if in_field && !is_pattern(&code, end) || has_fields && is_construction(&code, end) {
+            found.push(source.at(at, "a status is made"));
+        }
+    }
+    found
+}
+
+/// Whether a variant that ends at `end` is followed by fields with values: `{ late: false }`, and is no pattern.
+fn is_construction(code: &str, end: usize) -> bool {
+    let rest = code[end..].trim_start();
+    let open = code.len() - rest.len();
+    rest.starts_with('{') && !code[open..closing(code, open)].contains("..") && !is_pattern(code, end)
+}
+
+/// Whether what ends at `end`, or the block behind it, is followed by what follows patterns.
+fn is_pattern(code: &str, end: usize) -> bool {
+    let mut rest = code[end..].trim_start();
+    if rest.starts_with('{') {
+        let open = code.len() - rest.len();
+        rest = code[(closing(code, open) + 1).min(code.len())..].trim_start();
+    }
+    let assigned = rest.starts_with('=') && !rest.starts_with("==");
+    assigned || rest.starts_with('|') || rest.starts_with("if ")
+}
+
+fn may_name_channels(source: &Source) -> bool {
+    let own_place = ["adapters/src/sandbox", "tests", "benches"].iter().any(|room| source.is_in(room));
+    own_place || source.path == "adapters/src/lib.rs" || source.is_test()
+}
+
+/// The names of channels in code and strings; a channel's own name is at home in its own folder.
+fn channel_names(source: &Source) -> Vec<Finding> {
+    const NAMES: [(&str, &str); 10] = [
+        ("alipay", "alipay"),
+        ("ali_", "alipay"),
+        ("\"ali\"", "alipay"),
+        ("wechat", "wechat"),
+        ("weixin", "wechat"),
+        ("wx_", "wechat"),
+        ("\"wx\"", "wechat"),
+        ("unipay", "unionpay"),
+        ("unionpay", "unionpay"),
+        ("apple", "applepay"),
+    ];
+    let code = source.code_and_strings();
+    let lower = code.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for (name, home) in NAMES {
+        if source.is_in(&format!("adapters/src/{home}")) {
+            continue;
+        }
+        for (at, _) in lower.match_indices(name) {
+            let starts_word = !code[..at].ends_with(|before: char| before.is_ascii_alphabetic())
+                || code[at..].starts_with(|first: char| first.is_ascii_uppercase());
+            if starts_word {
+                found.push(source.at(at, name));
+            }
+        }
+    }
+    found
+}
+
+fn starts(source: &Source) -> Vec<Finding> {
+    const WAYS: [&str; 5] = [".start()", "Actor::start(", "::start_in_arbiter(", "::start_default()", "::create(|"];
+    let code = source.code();
+    let found = WAYS.iter().flat_map(|way| code.match_indices(way)).map(|(at, way)| source.at(at, way));
+    found.collect()
+}

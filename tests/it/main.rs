@@ -1,0 +1,3 @@
+//! The one test binary of the world around the engine.
+
+mod house;
