@@ -9,15 +9,17 @@ use crate::actors::commands::Commands;
 use crate::actors::reader::Reader;
 use crate::actors::threads::Threads;
 use crate::adapters::Adapters;
+use crate::alarms::Alarms;
 use crate::api::SignRules;
 use crate::channel::Adapter;
 use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
 use crate::clock::{Clock, Entropy, IdSource, System};
+use crate::directory::Directory;
 use crate::engine::{Engine, Inner};
 use crate::secrets::{Sealer, SealingKey};
 use crate::settings::Settings;
 use crate::store::memory::MemoryStore;
-use crate::store::{Store, keys, notes};
+use crate::store::{CommitListener, Store, keys, notes};
 use crate::webhook::WebhookClient;
 use crate::{Error, store};
 
@@ -175,12 +177,21 @@ impl EngineBuilder {
             .build()
             .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))?;
         let handle = runtime.handle().clone();
+        let reader = Reader::new(handle.clone(), Arc::clone(&store));
+        let sealer = Arc::new(sealer);
+        let ids = IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let directory = Arc::new(Directory::new(reader.clone(), Arc::clone(&sealer)));
+        let alarms = Arc::new(Alarms::new(ids.clone(), Arc::clone(&self.clock)));
+        store.listen(Arc::clone(&directory) as Arc<dyn CommitListener>);
+        store.listen(Arc::clone(&alarms) as Arc<dyn CommitListener>);
         let inner = Arc::new(Inner {
-            reader: Reader::new(handle.clone(), Arc::clone(&store)),
+            reader,
             commands: Commands::new(handle.clone()),
-            ids: IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy)),
+            ids,
             store,
-            sealer: Arc::new(sealer),
+            sealer,
+            directory,
+            alarms,
             clock: self.clock,
             entropy: self.entropy,
             adapters,

@@ -9,16 +9,12 @@ mod loaded;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::runtime::Handle;
-
+use crate::Error;
+use crate::actors::reader::Reader;
 use crate::api::Scope;
-use crate::model::ChannelCode;
-use crate::error::Error;
-use crate::front::{store_error, unavailable_task};
-use crate::model::{Account, AccountId, AccountState, App, AppId, KeyOwner, Mode, RawId};
+use crate::model::{Account, AccountId, AccountState, App, AppId, ChannelCode, KeyOwner, Mode, RawId};
 use crate::secrets::Sealer;
-use crate::store::records::{peek_record, read_record};
-use crate::store::{CommitListener, Put, RowKey, Scan, Seq, Store, Table, codec, keys, notes};
+use crate::store::{CommitListener, Put, Scan, Seq, Table, keys, notes};
 
 use cache::Recent;
 pub(crate) use loaded::{
@@ -36,9 +32,8 @@ pub(crate) const ACCOUNTS_OF_APP_MAX: usize = 256;
 
 /// Apps, accounts and bearer keys as they are used.
 pub(crate) struct Directory {
-    store: Arc<dyn Store>,
+    reader: Reader,
     sealer: Arc<Sealer>,
-    runtime: Handle,
     cache: Mutex<Cache>,
 }
 
@@ -52,9 +47,8 @@ struct Cache {
 }
 
 impl Directory {
-    /// A directory of what `store` holds; loads on the blocking threads of `runtime`. It has to listen to the store's
-    /// commits: [`Directory::open`] sees to that.
-    pub(crate) fn open(store: Arc<dyn Store>, sealer: Arc<Sealer>, runtime: Handle) -> Arc<Self> {
+    /// An empty directory. It has to listen to the commits of the store that `reader` reads.
+    pub(crate) fn new(reader: Reader, sealer: Arc<Sealer>) -> Self {
         let cache = Cache {
             changed: Seq(0),
             apps: Recent::new(APPS_MAX / 2),
@@ -62,9 +56,7 @@ impl Directory {
             lists: Recent::new(APPS_MAX / 2),
             keys: Recent::new(KEYS_MAX / 2),
         };
-        let directory = Arc::new(Self { store: Arc::clone(&store), sealer, runtime, cache: Mutex::new(cache) });
-        store.listen(Arc::clone(&directory) as Arc<dyn CommitListener>);
-        directory
+        Self { reader, sealer, cache: Mutex::new(cache) }
     }
 
     /// An app. `None`: there is none.
@@ -75,7 +67,7 @@ impl Directory {
         if let Some(held) = self.cache().apps.find(&id) {
             return Ok(Some(held));
         }
-        let (record, seen) = self.read::<App>(keys::app(id)).await?;
+        let (record, seen) = self.reader.record::<App>(keys::app(id)).await?;
         let Some(record) = record else { return Ok(None) };
         let loaded = Arc::new(LoadedApp::open(record, &self.sealer)?);
         self.keep(seen, |cache| cache.apps.insert(id, Arc::clone(&loaded)));
@@ -90,9 +82,9 @@ impl Directory {
         if let Some(held) = self.cached_account(id) {
             return Ok(Some(held));
         }
-        let (record, seen) = self.read::<Account>(keys::account(id)).await?;
+        let (record, seen) = self.reader.record::<Account>(keys::account(id)).await?;
         let Some(record) = record else { return Ok(None) };
-        let (note, seen_material) = self.read::<notes::Material>(keys::material(id)).await?;
+        let (note, seen_material) = self.reader.record::<notes::Material>(keys::material(id)).await?;
         let material = note.map(|note| loaded::material_of(id, &note)).unwrap_or_default();
         let loaded = Arc::new(LoadedAccount::open(record, material, &self.sealer)?);
         self.keep(seen.min(seen_material), |cache| cache.accounts.insert(id, Arc::clone(&loaded)));
@@ -136,7 +128,7 @@ impl Directory {
         if let Some(held) = self.cache().keys.find(&digest) {
             return Ok(Some(held));
         }
-        let (owner, seen) = self.read::<KeyOwner>(keys::key_digest(&digest)).await?;
+        let (owner, seen) = self.reader.record::<KeyOwner>(keys::key_digest(&digest)).await?;
         if let Some(owner) = owner {
             self.keep(seen, |cache| cache.keys.insert(digest, owner));
         }
@@ -147,23 +139,15 @@ impl Directory {
         if let Some(held) = self.cache().lists.find(&scope) {
             return Ok(held);
         }
-        let store = Arc::clone(&self.store);
-        let prefix = keys::owner_prefix(scope.app_id, scope.mode);
-        let scan = Scan::prefix(Table::AccountByApp, &prefix, ACCOUNTS_OF_APP_MAX);
-        let rows = self.runtime.spawn_blocking(move || store.scan(&scan)).await.map_err(unavailable_task)?;
-        let rows = rows.map_err(store_error)?;
+        let scan = Scan::prefix(
+            Table::AccountByApp,
+            &keys::owner_prefix(scope.app_id, scope.mode),
+            ACCOUNTS_OF_APP_MAX,
+        );
+        let rows = self.reader.run(move |store| store.scan(&scan)).await??;
         let list: Arc<[AccountId]> = rows.rows.iter().filter_map(|(key, _)| keys::last_id(key)).collect();
         self.keep(rows.seen, |cache| cache.lists.insert(scope, Arc::clone(&list)));
         Ok(list)
-    }
-
-    async fn read<T: codec::Record + Send + 'static>(&self, key: RowKey) -> Result<(Option<T>, Seq), Error> {
-        if let Some(read) = peek_record(&*self.store, &key) {
-            return read.map_err(store_error);
-        }
-        let store = Arc::clone(&self.store);
-        let read = self.runtime.spawn_blocking(move || read_record(&*store, &key)).await;
-        read.map_err(unavailable_task)?.map_err(store_error)
     }
 
     /// Keeps what was read as of `seen`, unless something has changed since.
@@ -183,20 +167,9 @@ impl Directory {
 impl CommitListener for Directory {
     fn committed(&self, seq: Seq, puts: &[Put]) {
         for put in puts {
-            let key = &put.key.key;
-            let mut forget = |forget: &dyn Fn(&mut Cache)| {
-                let mut cache = self.cache();
-                cache.changed = seq;
-                forget(&mut cache);
-            };
             match put.key.table {
-                Table::App => forget(&|cache| drop(keys::last_id(key).map(|id| cache.apps.remove(&id)))),
-                Table::Account | Table::Material => {
-                    forget(&|cache| drop(keys::last_id(key).map(|id| cache.accounts.remove(&id))));
-                }
-                Table::AccountByApp => forget(&|cache| drop(scope_of(key).map(|scope| cache.lists.remove(&scope)))),
-                Table::KeyDigest => {
-                    forget(&|cache| drop(<[u8; 32]>::try_from(&**key).map(|digest| cache.keys.remove(&digest))));
+                Table::App | Table::Account | Table::Material | Table::AccountByApp | Table::KeyDigest => {
+                    self.cache().forget(seq, put.key.table, &put.key.key);
                 }
                 Table::Transaction
                 | Table::TransactionByApp
@@ -219,6 +192,22 @@ impl CommitListener for Directory {
                 | Table::Meta
                 | Table::Refund => {}
             }
+        }
+    }
+}
+
+impl Cache {
+    /// Forgets what stood under `key` before the commit `seq`.
+    fn forget(&mut self, seq: Seq, table: Table, key: &[u8]) {
+        self.changed = seq;
+        if let (Table::KeyDigest, Ok(digest)) = (table, <[u8; 32]>::try_from(key)) {
+            self.keys.remove(&digest);
+        } else if let (Table::AccountByApp, Some(scope)) = (table, scope_of(key)) {
+            self.lists.remove(&scope);
+        } else if let (Table::App, Some(id)) = (table, keys::last_id(key)) {
+            self.apps.remove(&id);
+        } else if let Some(id) = keys::last_id(key) {
+            self.accounts.remove(&id);
         }
     }
 }

@@ -8,10 +8,12 @@ use crate::Error;
 use crate::actors::reader::Reader;
 use crate::actors::threads::Threads;
 use crate::adapters::Adapters;
+use crate::alarms::Alarms;
 use crate::builder::EngineBuilder;
 use crate::channel::CodeManifest;
 use crate::channel::http::HttpClient;
 use crate::clock::{Clock, Entropy, IdSource};
+use crate::directory::Directory;
 use crate::model::{ChannelCode, Timestamp};
 use crate::secrets::Sealer;
 use crate::settings::Settings;
@@ -39,6 +41,9 @@ pub(crate) struct Inner {
     pub http: Arc<dyn HttpClient>,
     pub webhooks: Arc<dyn WebhookClient>,
     pub settings: Settings,
+    /// Apps, accounts and bearer keys as they are used.
+    pub directory: Arc<Directory>,
+    pub alarms: Arc<Alarms>,
     /// Blocking work off the caller and off the arbiters: store reads, sealing, signing.
     pub reader: Reader,
     /// Commands of callers that are under way, and whether new ones are taken.

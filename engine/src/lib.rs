@@ -18,8 +18,12 @@ pub mod api;
 
 mod actors;
 mod adapters;
+mod alarms;
 mod builder;
+mod directory;
 mod engine;
+mod front;
+mod query;
 mod settings;
 
 pub mod clock;

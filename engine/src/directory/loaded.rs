@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::channel::{AccountView, Material, SecretSettings};
-use crate::error::Error;
 use crate::model::{Account, AccountId, App, KeyId, KeyKind, Mode, Sealed, Timestamp};
 use crate::secrets::{Place, Sealer, Secret};
 use crate::store::{codec, notes};

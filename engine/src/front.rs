@@ -1,0 +1,39 @@
+//! The front door: what a host asks of [`crate::Engine`], one file per kind of thing asked for.
+//!
+//! Every command runs to its end on the engine's own runtime, reads off the caller's thread, and answers after its
+//! commit. Who may ask what is the doors' affair.
+
+mod access;
+mod account_settings;
+mod accounts;
+mod apps;
+mod idempotency;
+mod keys;
+mod lists;
+mod operators;
+mod settle;
+mod subscriptions;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use idempotency::{Claim, Claimed};
+pub(crate) use settle::Decided;
+
+use crate::Error;
+
+/// A text for people: not empty, at most `max` characters, no control characters.
+fn check_text(field: &str, text: &str, max: usize) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Err(Error::field(field, "must not be empty"));
+    }
+    check_optional_text(field, text, max)
+}
+
+/// As [`check_text`]; may be empty.
+fn check_optional_text(field: &str, text: &str, max: usize) -> Result<(), Error> {
+    if text.chars().count() > max || text.chars().any(char::is_control) {
+        return Err(Error::field(field, format!("at most {max} characters and no control characters")));
+    }
+    Ok(())
+}

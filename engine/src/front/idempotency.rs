@@ -1,0 +1,75 @@
+//! `Idempotency-Key`: what a request made is noted in the same commit, so that a repeat finds it.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::api::Idempotency;
+use crate::engine::Inner;
+use crate::model::{KeyOwner, Mode, RawId, Timestamp};
+use crate::store::{Batch, RowKey, Seq, keys, notes};
+
+/// How long a key is remembered.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// What a key stands for.
+pub(crate) enum Claimed {
+    /// This object: an earlier request with the same content made it.
+    Before(RawId),
+    /// Nothing yet: the claim is to join the commit.
+    New(Claim),
+}
+
+/// A key that is to be noted in the commit of what it stands for. Empty when the request came without a key.
+pub(crate) struct Claim(Option<Free>);
+
+struct Free {
+    row: RowKey,
+    seen: Seq,
+    body_digest: [u8; 32],
+}
+
+impl Inner {
+    /// Looks a key up. A key that another request claims meanwhile fails the commit as a conflict: look it up again.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`] when it came with another body, [`Error::Invalid`] when it is no key.
+    pub(crate) async fn claim(&self, request: Option<&Idempotency>) -> Result<Claimed, Error> {
+        let Some(request) = request else { return Ok(Claimed::New(Claim(None))) };
+        if request.key.is_empty() || request.key.len() > 255 || !request.key.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(Error::field("Idempotency-Key", "1 to 255 visible ASCII characters"));
+        }
+        let row = row_of(request);
+        let (note, seen) = self.reader.record::<notes::Idempotency>(row.clone()).await?;
+        match note.filter(|note| self.clock.now().wall < note.created_at.after(KEPT)) {
+            Some(note) if note.body_digest == request.body_digest => Ok(Claimed::Before(note.resource_id)),
+            Some(_) => Err(Error::IdempotencyMismatch),
+            None => Ok(Claimed::New(Claim(Some(Free { row, seen, body_digest: request.body_digest })))),
+        }
+    }
+}
+
+impl Claim {
+    /// Notes in `batch` that the key stands for this object. `kind` is one word for it.
+    pub(crate) fn join(self, batch: &mut Batch, kind: &str, id: RawId, now: Timestamp) {
+        let Some(Free { row, seen, body_digest }) = self.0 else { return };
+        let note = notes::Idempotency {
+            body_digest,
+            resource_kind: kind.to_owned(),
+            resource_id: id,
+            status_code: 201,
+            created_at: now,
+        };
+        batch.watch(row.clone(), seen).put_record(row, &note);
+    }
+}
+
+/// The scope of a key is whose credential it is (the app, or the operator), the mode, the operation and the text.
+fn row_of(request: &Idempotency) -> RowKey {
+    let owner = match &request.owner {
+        KeyOwner::App(app, _) => [b"app ".as_slice(), app.bytes()].concat(),
+        KeyOwner::Operator(_) => b"operator".to_vec(),
+    };
+    // An operator's requests have no mode; their owner keeps them apart from those of test mode.
+    keys::idempotency(&owner, request.mode.unwrap_or(Mode::Test), request.route, &request.key)
+}
