@@ -19,8 +19,8 @@ use crate::engine::{Engine, Inner};
 use crate::secrets::{Sealer, SealingKey};
 use crate::settings::Settings;
 use crate::store::memory::MemoryStore;
-use crate::store::{CommitListener, Store, keys, notes};
-use crate::webhook::WebhookClient;
+use crate::store::{Store, keys, notes};
+use crate::webhook::{GuardPolicy, WebhookClient};
 use crate::{Error, store};
 
 /// Puts an engine together. What is not said has a default; a store, and a sealing key for a store that outlives the
@@ -53,6 +53,7 @@ impl EngineBuilder {
             settings: Settings {
                 public_url: "http://127.0.0.1".to_owned(),
                 sign_rules: SignRules { max_age: None, max_age_master: Some(Duration::from_mins(15)) },
+                guard: GuardPolicy::default(),
                 webhook_deadline: Duration::from_secs(15),
                 drain_limit: Duration::from_secs(30),
                 arbiters: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -132,6 +133,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Where webhooks may go besides the public internet; nowhere when nobody says.
+    #[must_use]
+    pub fn guard(mut self, policy: GuardPolicy) -> Self {
+        self.settings.guard = policy;
+        self
+    }
+
     /// How old request signs may be.
     #[must_use]
     pub fn sign_rules(mut self, rules: SignRules) -> Self {
@@ -182,8 +190,8 @@ impl EngineBuilder {
         let ids = IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let directory = Arc::new(Directory::new(reader.clone(), Arc::clone(&sealer)));
         let alarms = Arc::new(Alarms::new(ids.clone(), Arc::clone(&self.clock)));
-        store.listen(Arc::clone(&directory) as Arc<dyn CommitListener>);
-        store.listen(Arc::clone(&alarms) as Arc<dyn CommitListener>);
+        store.listen(directory.clone());
+        store.listen(alarms.clone());
         let inner = Arc::new(Inner {
             reader,
             commands: Commands::new(handle.clone()),

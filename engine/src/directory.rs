@@ -18,7 +18,7 @@ use crate::store::{CommitListener, Put, Scan, Seq, Table, keys, notes};
 
 use cache::Recent;
 pub(crate) use loaded::{
-    LoadedAccount, LoadedApp, LoadedRevision, NOTIFY_URL, material_note, open_secrets, opened, secrets_text,
+    LoadedAccount, LoadedApp, LoadedKey, NOTIFY_URL, material_note, open_secrets, opened, secrets_text,
 };
 
 /// Apps held at most, and as many account lists.
@@ -139,11 +139,8 @@ impl Directory {
         if let Some(held) = self.cache().lists.find(&scope) {
             return Ok(held);
         }
-        let scan = Scan::prefix(
-            Table::AccountByApp,
-            &keys::owner_prefix(scope.app_id, scope.mode),
-            ACCOUNTS_OF_APP_MAX,
-        );
+        let scan =
+            Scan::prefix(Table::AccountByApp, &keys::owner_prefix(scope.app_id, scope.mode), ACCOUNTS_OF_APP_MAX);
         let rows = self.reader.run(move |store| store.scan(&scan)).await??;
         let list: Arc<[AccountId]> = rows.rows.iter().filter_map(|(key, _)| keys::last_id(key)).collect();
         self.keep(rows.seen, |cache| cache.lists.insert(scope, Arc::clone(&list)));

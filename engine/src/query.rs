@@ -8,7 +8,7 @@ mod transactions;
 mod walk;
 
 pub(crate) use operators::{alarms, inbox, set_aside};
-pub(crate) use transactions::{check_filter, deliveries, records, timeline, transactions};
+pub(crate) use transactions::{deliveries, records, timeline, transactions};
 
 use crate::Error;
 use crate::api::{Page, PageRequest, Scope};

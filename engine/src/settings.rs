@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::SignRules;
 use crate::model::AccountId;
+use crate::webhook::GuardPolicy;
 
 /// What a host sets once.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub(crate) struct Settings {
     pub public_url: String,
     /// How old request signs may be.
     pub sign_rules: SignRules,
+    /// Where webhooks may go besides the public internet.
+    pub guard: GuardPolicy,
     /// For one webhook try, whole.
     pub webhook_deadline: Duration,
     /// How long shutting down waits when nobody says.

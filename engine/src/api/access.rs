@@ -23,7 +23,6 @@ pub enum Credential {
 }
 
 /// One proof beside an app id. Its `Debug` says which, and nothing of it: a sign may be used again.
-
 pub enum Proof {
     /// `X-ML-Session-Token`; also a master key, as the guide of early 2016 told people.
     SessionToken(Secret),

@@ -126,8 +126,8 @@ fn parsed(account: AccountId, text: &str) -> Result<Map<String, Value>, Error> {
 }
 
 /// Opens a sealed value; one that does not open was damaged or moved.
-pub(crate) fn opened(sealer: &Sealer, place: &Place, sealed: &Sealed) -> Result<Secret, Error> {
-    sealer.open(place.context(), sealed).map_err(|why| Error::Internal(why.to_string()))
+pub(crate) fn opened(sealer: &Sealer, place: &Place, value: &Sealed) -> Result<Secret, Error> {
+    sealer.open(place.context(), value).map_err(|why| Error::Internal(why.to_string()))
 }
 
 /// Opens the secret settings of one revision.
@@ -135,9 +135,9 @@ pub(crate) fn open_secrets(
     sealer: &Sealer,
     account: AccountId,
     revision: u32,
-    sealed: &Sealed,
+    value: &Sealed,
 ) -> Result<SecretSettings, Error> {
-    let text = opened(sealer, &Place::account_secrets(account, revision), sealed)?;
+    let text = opened(sealer, &Place::account_secrets(account, revision), value)?;
     let named: BTreeMap<String, String> = serde_json::from_slice(text.expose())
         .map_err(|_| Error::Internal(format!("the secrets of account {account} are not JSON")))?;
     Ok(SecretSettings(named.into_iter().map(|(name, value)| (name, Secret::from_bytes(value.into_bytes()))).collect()))

@@ -89,7 +89,9 @@ impl Parted {
 /// [`Error::Invalid`] with every code that the adapter does not serve.
 pub(super) fn served_codes(manifest: &Manifest, given: &[ChannelCode]) -> Result<Vec<ChannelCode>, Error> {
     let strangers = given.iter().filter(|code| manifest.code(code).is_none());
-    refuse(strangers.map(|code| wrong_field("codes", format!("{} does not serve {code}", manifest.adapter))).collect())?;
+    refuse(
+        strangers.map(|code| wrong_field("codes", format!("{} does not serve {code}", manifest.adapter))).collect(),
+    )?;
     let mut codes: Vec<ChannelCode> = Vec::new();
     let all = manifest.codes.iter().map(|code| &code.code);
     let wanted: Vec<&ChannelCode> = if given.is_empty() { all.collect() } else { given.iter().collect() };

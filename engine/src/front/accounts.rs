@@ -58,12 +58,7 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] when the settings name another contract;
     /// [`Error::LimitReached`] at 100 revisions, and those of every command.
-    pub async fn update_account(
-        &self,
-        scope: Scope,
-        id: AccountId,
-        request: UpdateAccount,
-    ) -> Result<Account, Error> {
+    pub async fn update_account(&self, scope: Scope, id: AccountId, request: UpdateAccount) -> Result<Account, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move { inner.settle(|| inner.decide_account_update(scope, id, &request)).await }).await
     }
@@ -224,7 +219,8 @@ impl Inner {
         if account.revisions.len() >= REVISIONS_MAX {
             return Err(Error::LimitReached(format!("an account has at most {REVISIONS_MAX} revisions")));
         }
-        let newest = account.revisions.last().ok_or_else(|| Error::Internal("an account has no revision".to_owned()))?;
+        let newest =
+            account.revisions.last().ok_or_else(|| Error::Internal("an account has no revision".to_owned()))?;
         let settings: Map<String, Value> = serde_json::from_str(&newest.settings)
             .map_err(|_| Error::Internal(format!("the settings of account {} are not JSON", account.id)))?;
         let secrets = open_secrets(&self.sealer, account.id, newest.number, &newest.secrets)?;
@@ -232,7 +228,9 @@ impl Inner {
         parted.change(adapter.manifest(), given)?;
         let revision = self.revision(adapter, account.mode, account.id, newest.number + 1, &parted)?;
         if revision.identity != newest.identity {
-            return Err(Error::Conflict("these settings name another contract: make another account of them".to_owned()));
+            return Err(Error::Conflict(
+                "these settings name another contract: make another account of them".to_owned(),
+            ));
         }
         account.revisions.push(revision);
         Ok(())
@@ -278,9 +276,5 @@ impl Inner {
 }
 
 fn check_weight(weight: u32) -> Result<(), Error> {
-    if (1..=WEIGHT_MAX).contains(&weight) {
-        Ok(())
-    } else {
-        Err(Error::field("weight", format!("1 to {WEIGHT_MAX}")))
-    }
+    if (1..=WEIGHT_MAX).contains(&weight) { Ok(()) } else { Err(Error::field("weight", format!("1 to {WEIGHT_MAX}"))) }
 }

@@ -1,8 +1,6 @@
 //! Lists and single reads that need no actor.
 
-use crate::api::{
-    DeliveryFilter, Page, PageRequest, RecordsQuery, Scope, TimelineEntry, TransactionFilter,
-};
+use crate::api::{DeliveryFilter, Page, PageRequest, RecordsQuery, Scope, TimelineEntry, TransactionFilter};
 use crate::model::{Delivery, DeliveryId, Transaction, TransactionId};
 use crate::store::keys;
 use crate::{Engine, Error, query};

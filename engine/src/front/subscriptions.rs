@@ -31,12 +31,8 @@ impl Engine {
         idem: Option<Idempotency>,
     ) -> Result<CreatedSubscription, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move {
-            let made = inner.settle(|| inner.decide_subscription(scope, &request, idem.as_ref())).await?;
-            inner.subscription_changed(made.subscription.id);
-            Ok(made)
-        })
-        .await
+        self.detached(async move { inner.settle(|| inner.decide_subscription(scope, &request, idem.as_ref())).await })
+            .await
     }
 
     /// A subscription; a deleted one too.
@@ -66,12 +62,7 @@ impl Engine {
         request: UpdateSubscription,
     ) -> Result<Subscription, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move {
-            let changed = inner.settle(|| inner.decide_subscription_update(scope, id, &request)).await?;
-            inner.subscription_changed(id);
-            Ok(changed)
-        })
-        .await
+        self.detached(async move { inner.settle(|| inner.decide_subscription_update(scope, id, &request)).await }).await
     }
 
     /// Deletes a subscription: it gets nothing any more, and its deliveries are cancelled. Deleting it again changes
@@ -81,12 +72,7 @@ impl Engine {
     /// [`Error::NotFound`], and those of every command.
     pub async fn delete_subscription(&self, scope: Scope, id: SubscriptionId) -> Result<Subscription, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move {
-            let deleted = inner.settle(|| inner.decide_subscription_delete(scope, id)).await?;
-            inner.subscription_changed(id);
-            Ok(deleted)
-        })
-        .await
+        self.detached(async move { inner.settle(|| inner.decide_subscription_delete(scope, id)).await }).await
     }
 }
 

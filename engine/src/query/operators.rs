@@ -22,7 +22,8 @@ pub(crate) fn inbox(store: &dyn Store, page: PageRequest) -> Result<Page<InboxIt
 /// their own. Records of one id stay on one page.
 pub(crate) fn set_aside(store: &dyn Store, page: PageRequest) -> Result<Page<SetAsideRecord>, Error> {
     let rows = store.scan(&Scan::prefix(Table::SetAside, &[], PAGE_ROWS_MAX))?.rows;
-    let mut all: Vec<(RawId, SetAsideRecord)> = rows.into_iter().filter_map(|(key, value)| listed(key, &value)).collect();
+    let mut all: Vec<(RawId, SetAsideRecord)> =
+        rows.into_iter().filter_map(|(key, value)| listed(key, &value)).collect();
     all.sort_by_key(|(id, record)| (*id, record.kind));
     if page.newest_first {
         all.reverse();

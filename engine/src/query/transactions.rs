@@ -24,22 +24,17 @@ const ID_SLACK: Duration = Duration::from_secs(60);
 const ORIGINAL_STATUSES: [&str; 3] = ["created", "success", "refund"];
 const DELIVERY_STATES: [&str; 5] = ["due", "held", "delivered", "exhausted", "cancelled"];
 
-/// Whether a filter names a status that there is.
+/// A page of transactions.
 ///
 /// # Errors
-/// [`Error::Invalid`].
-pub(crate) fn check_filter(filter: &TransactionFilter) -> Result<(), Error> {
-    one_of("status", filter.status.as_deref(), &Status::NAMES)
-}
-
-/// A page of transactions.
+/// [`Error::Invalid`] for a status that there is not.
 pub(crate) fn transactions(
     store: &dyn Store,
     scope: Scope,
     filter: &TransactionFilter,
     page: PageRequest,
 ) -> Result<Page<Transaction>, Error> {
-    check_filter(filter)?;
+    one_of("status", filter.status.as_deref(), &Status::NAMES)?;
     rows_of(scope, filter).page(store, page, |row, _| {
         let transaction = transaction_of(store, row)?;
         Ok(transaction.filter(|it| fits(filter, it, it.status.name())))
@@ -59,12 +54,7 @@ pub(crate) fn records(store: &dyn Store, scope: Scope, query: &RecordsQuery) -> 
         return Err(Error::field("limit", format!("1 to {RECORDS_MAX}")));
     }
     let mut skip = query.skip;
-    let way = Way {
-        after: None,
-        newest_first: query.newest_first,
-        wanted: query.limit,
-        rows_max: RECORDS_ROWS_MAX,
-    };
+    let way = Way { after: None, newest_first: query.newest_first, wanted: query.limit, rows_max: RECORDS_ROWS_MAX };
     let page = rows_of(scope, &query.filter).walk(store, &way, |row, _| {
         let transaction = transaction_of(store, row)?.filter(|it| fits(&query.filter, it, it.original_status()));
         let skipped = transaction.is_some() && skip > 0;
