@@ -35,9 +35,45 @@ const REASON_MAX: usize = 200;
 #[error("the HTTP client cannot be made: {0}")]
 pub struct ClientError(String);
 
+/// By which certificates peers are judged: the platform's, and those that the operator adds. Nothing takes one away,
+/// and nothing makes a peer pass without one.
+#[derive(Clone, Default)]
+pub struct TrustedRoots {
+    added: Vec<reqwest::Certificate>,
+}
+
+impl TrustedRoots {
+    /// Trusts the roots of a PEM bundle too: a private certification authority's.
+    pub fn and(mut self, pem_bundle: &[u8]) -> Result<Self, ClientError> {
+        let unreadable = || ClientError("no certificates in PEM".into());
+        let added = reqwest::Certificate::from_pem_bundle(pem_bundle).map_err(|_| unreadable())?;
+        if added.is_empty() {
+            return Err(unreadable());
+        }
+        self.added.extend(added);
+        Ok(self)
+    }
+
+    /// On a machine without any roots, `https` peers do not pass; `http` ones on this machine still can be reached.
+    fn build(&self, make: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
+        let with_platform = make().tls_certs_merge(self.added.clone());
+        with_platform.build().or_else(|error| {
+            tracing::warn!(reason = reason(error), "no trusted roots of the platform: https peers cannot be verified");
+            make().tls_certs_only(self.added.clone()).build().map_err(|error| ClientError(reason(error)))
+        })
+    }
+}
+
+impl fmt::Debug for TrustedRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrustedRoots(the platform's and {} more)", self.added.len())
+    }
+}
+
 /// Carries calls to providers. Every call has a connection of its own.
 #[derive(Clone)]
 pub struct ProviderClient {
+    roots: TrustedRoots,
     plain: reqwest::Client,
     identities: Arc<Mutex<Identities>>,
 }
@@ -50,10 +86,10 @@ struct Identities {
 }
 
 impl ProviderClient {
-    /// A client with the platform's trusted roots. Fails when there are none.
-    pub fn new() -> Result<Self, ClientError> {
-        let plain = built(unpooled())?;
-        Ok(Self { plain, identities: Arc::default() })
+    /// A client that judges its peers by these roots.
+    pub fn new(roots: &TrustedRoots) -> Result<Self, ClientError> {
+        let plain = roots.build(unpooled)?;
+        Ok(Self { roots: roots.clone(), plain, identities: Arc::default() })
     }
 
     fn client_for(&self, identity: Option<&ClientIdentity>) -> Result<reqwest::Client, SendFailure> {
@@ -68,7 +104,7 @@ impl ProviderClient {
         }
         let unusable = || SendFailure::NotSent("the client certificate cannot be used".into());
         let parsed = reqwest::Identity::from_pem(identity.pem().expose()).map_err(|_| unusable())?;
-        let client = built(unpooled().identity(parsed)).map_err(|_| unusable())?;
+        let client = self.roots.build(|| unpooled().identity(parsed.clone())).map_err(|_| unusable())?;
         if identities.clients.len() >= IDENTITIES_MAX {
             let oldest = identities.clients.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
             oldest.and_then(|digest| identities.clients.remove(&digest));
@@ -127,8 +163,8 @@ pub struct TargetClient {
 }
 
 impl TargetClient {
-    /// A client with the platform's trusted roots. Fails when there are none.
-    pub fn new() -> Result<Self, ClientError> {
+    /// A client that judges its peers by these roots.
+    pub fn new(roots: &TrustedRoots) -> Result<Self, ClientError> {
         let pooled = || {
             hardened()
                 .pool_max_idle_per_host(IDLE_PER_TARGET_MAX)
@@ -136,9 +172,9 @@ impl TargetClient {
                 .dns_resolver(PinnedResolver)
         };
         Ok(Self {
-            public: built(pooled())?,
-            loopback: built(pooled())?,
-            exact: built(unpooled().dns_resolver(PinnedResolver))?,
+            public: roots.build(pooled)?,
+            loopback: roots.build(pooled)?,
+            exact: roots.build(|| unpooled().dns_resolver(PinnedResolver))?,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         })
     }
@@ -219,10 +255,6 @@ fn unpooled() -> reqwest::ClientBuilder {
     hardened().pool_max_idle_per_host(0)
 }
 
-fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError> {
-    builder.build().map_err(|error| ClientError(reason(error)))
-}
-
 /// Sends one request and reads its answer, all under one timer.
 async fn exchange(
     client: reqwest::Client,
@@ -301,3 +333,7 @@ fn reason(error: reqwest::Error) -> String {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "client_tls_tests.rs"]
+mod tls_tests;

@@ -113,11 +113,11 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn provider() -> ProviderClient {
-    ProviderClient::new().expect("the machine has roots")
+    ProviderClient::new(&TrustedRoots::default()).expect("TLS works")
 }
 
 fn target() -> TargetClient {
-    TargetClient::new().expect("the machine has roots")
+    TargetClient::new(&TrustedRoots::default()).expect("TLS works")
 }
 
 #[tokio::test]
