@@ -69,23 +69,27 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// What was paid in all, in minor units of the asked currency: receipts that count.
+    /// What was paid in all, in minor units of the asked currency: receipts that count. One of another currency that
+    /// an operator accepted makes it paid, but is in no sum.
     ///
     /// `None` when the sum leaves the range of numbers, which no provider's amounts do.
     #[must_use]
     pub fn paid_minor(&self) -> Option<u64> {
         self.receipts
             .iter()
-            .filter(|receipt| receipt.counts())
+            .filter(|receipt| receipt.counts() && receipt.amount.currency() == self.amount.currency())
             .try_fold(0_u64, |sum, receipt| sum.checked_add(receipt.amount.minor()))
     }
 
-    /// What was given back in all, in minor units.
+    /// What was given back of it in all, in minor units.
     #[must_use]
     pub fn refunded_minor(&self) -> Option<u64> {
-        self.receipts.iter().try_fold(0_u64, |sum, receipt| {
-            sum.checked_add(receipt.refunded_minor)?.checked_add(receipt.returned_minor())
-        })
+        self.receipts
+            .iter()
+            .filter(|receipt| receipt.counts() && receipt.amount.currency() == self.amount.currency())
+            .try_fold(0_u64, |sum, receipt| {
+                sum.checked_add(receipt.refunded_minor)?.checked_add(receipt.returned_minor())
+            })
     }
 
     /// The currency asked for.

@@ -1,0 +1,181 @@
+//! The machine of a transaction (payments.md sections 2 and 4): which record follows from a record and an input.
+//!
+//! One match on (status, input), with every arm written; each idea it calls has a file of its own.
+
+mod bill;
+mod closing;
+mod draft;
+mod ending;
+mod evidence;
+mod looks;
+mod money;
+mod operator;
+mod resume;
+mod returned;
+mod sending;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use bill::{BillDecision, bill_after_create, bill_candidates, bill_decision};
+pub use draft::{Draft, create};
+pub use resume::resume;
+
+use crate::channel::CodeManifest;
+use crate::machine::{Input, Moment, Refusal, Source, Step};
+use crate::model::{Bill, Cause, Door, LatePolicy, Requester, Status, Submission, Transaction};
+
+use work::Work;
+
+/// What the app decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppPolicy {
+    /// What a late success publishes besides `payment.succeeded_late`.
+    pub late_policy: LatePolicy,
+}
+
+impl AppPolicy {
+    /// Whether a late success of a transaction made by `door` also publishes `payment.succeeded`.
+    #[must_use]
+    pub fn publishes_late(self, door: Door) -> bool {
+        match (self.late_policy, door) {
+            (LatePolicy::Publish, Door::Native | Door::Original) | (LatePolicy::ByDoor, Door::Original) => true,
+            (LatePolicy::Hold, Door::Native | Door::Original) | (LatePolicy::ByDoor, Door::Native) => false,
+        }
+    }
+}
+
+/// What follows from a record and an input: the whole record after it, and what the same commit carries.
+///
+/// `rules` are those of the record's channel code; `bill` is its Bill row as read.
+///
+/// # Errors
+/// A command that cannot be taken is a [`Refusal`]. [`Input::Told`] and [`Input::Due`] are never refused.
+#[expect(clippy::match_same_arms, reason = "the table is read input by input")]
+pub fn step(
+    record: &Transaction,
+    bill: &Bill,
+    input: &Input,
+    moment: Moment,
+    rules: &CodeManifest,
+    policy: &AppPolicy,
+) -> Result<Step, Refusal> {
+    use Status::{AwaitingPayer, Closed, Closing, Created, Failed, Submitting, Succeeded};
+    let mut work = Work::new(record, bill, moment, rules, *policy, cause(input));
+    let it = &mut work;
+    let fits_not = || Err(Refusal::Status(record.status.name()));
+    let has_ended = || Err(Refusal::Ended(record.status.name()));
+    match (&record.status, input) {
+        (Created, Input::Submit) => submit::submit(it)?,
+        (Submitting { .. } | AwaitingPayer { .. } | Closing, Input::Submit) => return fits_not(),
+        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Submit) => return has_ended(),
+
+        (Created, Input::Signed(outcome)) => submit::signed(it, outcome)?,
+        (Submitting { .. } | AwaitingPayer { .. } | Closing, Input::Signed(_)) => return fits_not(),
+        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Signed(_)) => return has_ended(),
+
+        (Created, Input::Close(by)) => closing::close_unsent(it, *by),
+        (Submitting { .. }, Input::Close(by)) => closing::remember(it, *by),
+        (AwaitingPayer { .. }, Input::Close(by)) => closing::request(it, *by),
+        (Closing, Input::Close(_)) => it.note("a close was asked for before"),
+        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Close(_)) => return has_ended(),
+
+        (Created, Input::QueryNow) => return fits_not(),
+        (
+            Submitting { .. } | AwaitingPayer { .. } | Closing | Succeeded { .. } | Failed { .. } | Closed { .. },
+            Input::QueryNow,
+        ) => looks::query_now(it),
+
+        (_, Input::Authorize { token_digest, .. }) if submit::holds_token(record, token_digest) => {
+            return Err(Refusal::TokenKnown);
+        }
+        (AwaitingPayer { .. }, Input::Authorize { once_key, token_digest, account_id, revision }) => {
+            submit::authorize(it, (*once_key, *token_digest), *account_id, *revision)?;
+        }
+        (Created | Submitting { .. } | Closing, Input::Authorize { .. }) => return fits_not(),
+        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Authorize { .. }) => return has_ended(),
+
+        (AwaitingPayer { step }, Input::RenewActions) => sending::renew(it, step),
+        (
+            Created | Submitting { .. } | Closing | Succeeded { .. } | Failed { .. } | Closed { .. },
+            Input::RenewActions,
+        ) => it.note("no payer action to renew"),
+
+        (
+            Created
+            | Submitting { .. }
+            | AwaitingPayer { .. }
+            | Closing
+            | Succeeded { .. }
+            | Failed { .. }
+            | Closed { .. },
+            Input::Told(told),
+        ) => evidence::told(it, told),
+
+        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Due) => it.note("it has ended"),
+        (Created | Submitting { .. } | AwaitingPayer { .. } | Closing, Input::Due)
+            if record.due_at.is_some_and(|due| moment.wall < due) =>
+        {
+            it.note("it is not due yet");
+        }
+        (Created, Input::Due) => submit::due_unsent(it),
+        (Submitting { what: Submission::Create }, Input::Due) => looks::due_submitting(it),
+        (Submitting { what: Submission::Charge }, Input::Due) => looks::due_charging(it),
+        (AwaitingPayer { .. }, Input::Due) => looks::due_awaiting(it),
+        (Closing, Input::Due) => closing::ask_again(it),
+
+        (
+            Created
+            | Submitting { .. }
+            | AwaitingPayer { .. }
+            | Closing
+            | Succeeded { .. }
+            | Failed { .. }
+            | Closed { .. },
+            Input::Vouch(vouched),
+        ) => operator::vouch(it, vouched)?,
+        (
+            Created
+            | Submitting { .. }
+            | AwaitingPayer { .. }
+            | Closing
+            | Succeeded { .. }
+            | Failed { .. }
+            | Closed { .. },
+            Input::AcceptMismatch { trade_number, .. },
+        ) => operator::accept_mismatch(it, trade_number)?,
+        (Succeeded { late: true, .. }, Input::AcceptLate { .. }) => operator::accept_late(it),
+        (
+            Created
+            | Submitting { .. }
+            | AwaitingPayer { .. }
+            | Closing
+            | Succeeded { late: false, .. }
+            | Failed { .. }
+            | Closed { .. },
+            Input::AcceptLate { .. },
+        ) => return Err(Refusal::Contradicts("it is no late success".to_owned())),
+    }
+    Ok(work.finish())
+}
+
+/// What the timeline says brought it about.
+fn cause(input: &Input) -> Cause {
+    let operator =
+        |author: &str, reason: &str| Cause::Operator { author: work::clip(author), reason: work::clip(reason) };
+    match input {
+        Input::Submit | Input::Signed(_) => Cause::Command("submit".to_owned()),
+        Input::Close(Requester::Merchant | Requester::Operator) => Cause::Command("close".to_owned()),
+        Input::Close(Requester::Expiry) | Input::Due => Cause::Clock,
+        Input::QueryNow => Cause::Command("query".to_owned()),
+        Input::Authorize { .. } => Cause::Command("authorize".to_owned()),
+        Input::RenewActions => Cause::Command("renew_actions".to_owned()),
+        Input::Told(told) => match told.source {
+            Source::Answer { .. } => Cause::Answer,
+            Source::Notification => Cause::Notification,
+        },
+        Input::Vouch(vouched) => operator(&vouched.author, &vouched.reason),
+        Input::AcceptMismatch { author, reason, .. } | Input::AcceptLate { author, reason } => operator(author, reason),
+    }
+}
