@@ -1,5 +1,8 @@
 use bytes::Bytes;
-use maxpay_engine::model::Timestamp;
+use maxpay_engine::clock::{SeededEntropy, System};
+use maxpay_engine::model::{AppId, EventId, Mode, RawId, Target, Timestamp, TransactionId};
+use maxpay_engine::secrets::Secret;
+use maxpay_engine::webhook::{FunctionRegistry, GuardPolicy, Outgoing, Sender, Sent, payload, signature};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -103,13 +106,20 @@ async fn serve(mut stream: TcpStream, number: usize, then: Then, requests: mpsc:
 
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
-    while !bytes.ends_with(b"{\"money\":1}") {
+    while !is_whole(&bytes) {
         match stream.read_buf(&mut bytes).await {
             Ok(read) if read > 0 => {}
             Ok(_) | Err(_) => return None,
         }
     }
     Some(String::from_utf8(bytes).expect("text"))
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    body.len() == length.map_or(0, |length| length.parse().expect("a length"))
 }
 
 fn provider() -> ProviderClient {
@@ -308,7 +318,7 @@ async fn a_request_that_cannot_be_written_is_not_sent() {
     // Headers that split requests or belong to the connection, other schemes, and a broken certificate.
     let mut peer = Peer::start(Then::Answer(OK)).await;
     let mut broken = peer.post();
-    broken.identity = Some(ClientIdentity::from_pem(maxpay_engine::secrets::Secret::from_text("hunter2")));
+    broken.identity = Some(ClientIdentity::from_pem(Secret::from_text("hunter2")));
     let table = [
         peer.post().header("a b", "v"),
         peer.post().header("x", "a\r\nb: c"),
@@ -331,4 +341,34 @@ async fn names_resolve_to_every_address() {
     let found = target().resolve("localhost", 81).await.expect("it resolves");
     assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback() && address.port() == 81));
     assert!(target().resolve("", 80).await.is_err() || target().resolve("a..b", 80).await.is_err());
+}
+
+#[tokio::test]
+async fn a_try_goes_through_guard_and_client() {
+    // A newcomer's receiver on this machine gets the event of a test-mode subscription, by name and by address; in live
+    // mode it is refused, and nothing connects.
+    let mut peer = Peer::start(Then::Answer(OK)).await;
+    let policy = GuardPolicy { allow_loopback_in_test: true, ..GuardPolicy::default() };
+    let clock = Arc::new(System::new());
+    let sender = Sender::new(Arc::new(target()), FunctionRegistry::default(), clock, policy, LIMITS);
+    for (host, mode, passes) in [
+        ("127.0.0.1", Mode::Test, true),
+        ("localhost", Mode::Test, true),
+        ("127.0.0.1", Mode::Live, false),
+        ("localhost", Mode::Live, false),
+    ] {
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let id = RawId([1; 12]);
+        let event = payload::test_event(AppId(id), mode, EventId(id), TransactionId(id), now);
+        let outgoing = Outgoing {
+            target: Target::Url(format!("http://{host}:{}/hook", peer.address.port())),
+            event,
+            headers: Vec::new(),
+            signing_secret: signature::new_secret(&SeededEntropy::new(1)),
+            master_key: Secret::from_text("masterkey"),
+        };
+        let Sent::Ended(transcript) = sender.send(outgoing).await else { panic!("it is a URL") };
+        assert_eq!(transcript.result.is_success(), passes, "{host} {mode}: {:?}", transcript.result);
+        assert_eq!(peer.arrived().len(), usize::from(passes), "{host} {mode}");
+    }
 }

@@ -89,15 +89,15 @@ fn to_url() -> Outgoing {
     outgoing(Target::Url("https://shop.example/hook?a=b".into()))
 }
 
-fn reply(status: u16, body: &'static [u8]) -> Result<HttpReply, SendFailure> {
+fn reply(status: u16, body: &'static [u8]) -> HttpReply {
     let headers = vec![("server".to_owned(), "x".to_owned())];
-    Ok(HttpReply { status, headers, body: Bytes::from_static(body) })
+    HttpReply { status, headers, body: Bytes::from_static(body) }
 }
 
 #[test]
 fn a_request_carries_what_is_promised() {
     // Our headers, the three of Standard Webhooks over the exact body, the merchant's own, to the vetted addresses.
-    let world = world(&["8.8.8.8", "2606:4700::1111"], Some(reply(200, b"ok")));
+    let world = world(&["8.8.8.8", "2606:4700::1111"], Some(Ok(reply(200, b"ok"))));
     let outgoing = to_url();
     let secret = outgoing.signing_secret.clone();
     let transcript = world.send(outgoing);
@@ -125,7 +125,7 @@ fn a_request_carries_what_is_promised() {
 #[test]
 fn a_transcript_is_exact_but_for_secrets() {
     // The test button shows headers and body as sent and the answer as it came; the merchant's header values are hidden.
-    let world = world(&["8.8.8.8"], Some(reply(400, b"<h1>no</h1>")));
+    let world = world(&["8.8.8.8"], Some(Ok(reply(400, b"<h1>no</h1>"))));
     let transcript = world.send(to_url());
     let (request, _) = world.client.requests.lock().expect("no panic").pop().expect("one request");
     let sent = transcript.request.clone().expect("it was sent");
@@ -149,7 +149,7 @@ fn only_vetted_addresses_are_sent_to() {
         (&["8.8.8.8"], "https://[::ffff:8.8.8.8]/"),
         (&["8.8.8.8"], "nonsense"),
     ] {
-        let world = world(addresses, Some(reply(200, b"")));
+        let world = world(addresses, Some(Ok(reply(200, b""))));
         let transcript = world.send(outgoing(Target::Url(target.into())));
         assert!(matches!(transcript.result, TryResult::Refused { .. }), "{target}: {:?}", transcript.result);
         assert!(transcript.request.is_none() && world.client.requests.lock().expect("no panic").is_empty());
@@ -202,7 +202,7 @@ async fn functions_are_targets_like_others() {
 fn every_kind_of_event_names_itself() {
     // The header names the kind, whatever the body's shape.
     for kind in EventKind::ALL {
-        let world = world(&["8.8.8.8"], Some(reply(200, b"")));
+        let world = world(&["8.8.8.8"], Some(Ok(reply(200, b""))));
         let mut outgoing = to_url();
         outgoing.event.kind = kind;
         world.send(outgoing);
