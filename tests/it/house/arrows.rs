@@ -103,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("machine", &["model", "channel"]),
     ("secrets", &["model", "clock"]),
     ("store", &["model", "error", "clock"]),
+    ("api", &["model", "channel", "secrets", "webhook", "error"]),
     ("webhook", &["model", "channel", "machine", "secrets", "clock", "error"]),
 ];
 

@@ -59,6 +59,7 @@ pub const RULES: &[Rule] = &[
         bad: &[
             ("engine/src/machine/transaction.rs", "if code == \"wx_native\" {}"),
             ("engine/src/model/account.rs", "enum Kind { Alipay }"),
+            ("engine/src/webhook/payload.rs", "fn f() { g(\"ali_wap\") }"),
             ("transports/src/http/maxleap.rs", "fn is_unipay() {}"),
             ("adapters/src/parts/rsa.rs", "fn for_applepay() {}"),
             ("adapters/src/wechat/mod.rs", "use crate::alipay::Codes;"),
@@ -67,6 +68,7 @@ pub const RULES: &[Rule] = &[
             ("engine/src/channel/manifest.rs", "//! UnionPay: txnTime.\nfn quali_ty(pineapple: u8) {}"),
             ("adapters/src/wechat/mod.rs", "const CODE: &str = \"wx_native\";"),
             ("adapters/src/sandbox/mod.rs", "const CODE: &str = \"wx_native\";"),
+            ("engine/src/webhook/payload.rs", "fn f() { g(\"ali_app\") }"),
             ("engine/src/model/channel_code.rs", "#[cfg(test)]\nmod tests { const C: &str = \"wx_native\"; }"),
         ],
     },
@@ -169,6 +171,12 @@ fn may_name_channels(source: &Source) -> bool {
     own_place || source.path == "adapters/src/lib.rs" || source.is_test()
 }
 
+/// Names that stand elsewhere, file and name, each because the original's wire fixes it.
+const NAMED_ELSEWHERE: &[(&str, &str)] = &[
+    // A test send says what the original console's said: one fen by this channel.
+    ("engine/src/webhook/payload.rs", "\"ali_app\""),
+];
+
 /// The names of channels in code and strings; a channel's own name is at home in its own folder.
 fn channel_names(source: &Source) -> Vec<Finding> {
     const NAMES: [(&str, &str); 10] = [
@@ -193,7 +201,10 @@ fn channel_names(source: &Source) -> Vec<Finding> {
         for (at, _) in lower.match_indices(name) {
             let starts_word = !code[..at].ends_with(|before: char| before.is_ascii_alphabetic())
                 || code[at..].starts_with(|first: char| first.is_ascii_uppercase());
-            if starts_word {
+            let fixed = |(file, text): &(&str, &str)| {
+                source.path == *file && code[..at].ends_with('"') && code[at - 1..].starts_with(text)
+            };
+            if starts_word && !NAMED_ELSEWHERE.iter().any(fixed) {
                 found.push(source.at(at, name));
             }
         }
