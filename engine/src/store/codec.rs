@@ -103,14 +103,9 @@ pub fn seal<T: Record>(key: &RowKey, payload: &[u8]) -> Value {
 /// # Errors
 /// [`CodecError`]: the bytes are damaged, of another kind, or newer than this program.
 pub fn decode<T: Record>(key: &RowKey, bytes: &[u8]) -> Result<T, CodecError> {
-    let (head, payload) = bytes.split_at_checked(HEAD).ok_or(CodecError::Short(bytes.len()))?;
-    let [format, kind, version, crc @ ..] = head else { return Err(CodecError::Short(bytes.len())) };
-    if *format != FORMAT {
-        return Err(CodecError::Format(*format));
-    }
-    if checksum(key, [*format, *kind, *version], payload).to_be_bytes() != crc {
-        return Err(CodecError::Checksum);
-    }
+    intact(key, bytes)?;
+    let (head, payload) = bytes.split_first_chunk::<HEAD>().ok_or(CodecError::Short(bytes.len()))?;
+    let [_, kind, version, ..] = head;
     if *kind != T::KIND {
         return Err(CodecError::Kind { found: *kind, wanted: T::KIND });
     }
@@ -118,6 +113,22 @@ pub fn decode<T: Record>(key: &RowKey, bytes: &[u8]) -> Result<T, CodecError> {
         current if current == T::VERSION => decode_payload(payload),
         older => T::decode_older(older, payload),
     }
+}
+
+/// Whether the bytes of the row `key` are those that were written under it, whatever record they are.
+///
+/// # Errors
+/// [`CodecError::Short`], [`CodecError::Format`], [`CodecError::Checksum`].
+pub fn intact(key: &RowKey, bytes: &[u8]) -> Result<(), CodecError> {
+    let (head, payload) = bytes.split_first_chunk::<HEAD>().ok_or(CodecError::Short(bytes.len()))?;
+    let [format, kind, version, crc @ ..] = head;
+    if *format != FORMAT {
+        return Err(CodecError::Format(*format));
+    }
+    if checksum(key, [*format, *kind, *version], payload).to_be_bytes() == *crc {
+        return Ok(());
+    }
+    Err(CodecError::Checksum)
 }
 
 /// Reads a payload to its last byte.

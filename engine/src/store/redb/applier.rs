@@ -13,7 +13,7 @@ use super::{CrashPoint, Shared};
 /// A checkpoint that takes longer holds old pages too long and is told of.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// Applies what the journal holds until the session ends. The tables are closed with it.
+/// Applies what the journal holds until the session ends.
 pub fn run(shared: &Shared, tables: &Database) {
     let every = shared.options.checkpoint_every;
     while let Some(groups) = shared.progress.next(every, &shared.fence) {

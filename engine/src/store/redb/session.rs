@@ -6,6 +6,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use redb::Database;
 use tokio::sync::oneshot;
 
 use super::RedbOptions;
@@ -96,6 +97,8 @@ impl Shared {
 pub struct Session {
     /// What its threads share.
     pub shared: Arc<Shared>,
+    /// Kept open after a fence, so that reads go on.
+    tables: Mutex<Option<Arc<Database>>>,
     requests: RwLock<Option<SyncSender<Request>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -132,7 +135,10 @@ impl Session {
         });
         let (sender, requests) = sync_channel(options.queue_batches_max);
         let writer = Writer::new(journal, Admission::new(last, fanout), last);
-        let session = Self { shared, requests: RwLock::new(Some(sender)), threads: Mutex::new(Vec::new()) };
+        let tables = Arc::new(tables);
+        let kept = Mutex::new(Some(Arc::clone(&tables)));
+        let session =
+            Self { tables: kept, shared, requests: RwLock::new(Some(sender)), threads: Mutex::new(Vec::new()) };
         session.spawn("store-applier", move |shared| applier::run(shared, &tables))?;
         session.spawn("store-writer", move |shared| writer.run(shared, &requests))?;
         Ok(session)
@@ -202,6 +208,7 @@ impl Session {
         for thread in threads.into_iter().rev() {
             drop(thread.join());
         }
+        drop(self.tables.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
