@@ -1,1 +1,38 @@
-//! placeholder
+//! The channels: one folder each, all alike, and the only list of them.
+//!
+//! An adapter is pure: it knows its provider's dialect and nothing of stores, actors or transports. Each folder stands
+//! behind a feature of its name. [`simulator`] is what the providers' simulators share.
+#![deny(missing_docs)]
+
+use std::sync::Arc;
+
+use maxpay_engine::channel::Adapter;
+
+pub mod parts;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod simulator;
+
+/// Every adapter that was compiled in, in a fixed order.
+#[must_use]
+pub fn builtin() -> Vec<Arc<dyn Adapter>> {
+    vec![
+        #[cfg(feature = "sandbox")]
+        Arc::new(sandbox::Sandbox::new()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_adapters_claim_one_name() {
+        // Accounts and notify addresses name an adapter, so a name means one adapter.
+        let mut names: Vec<_> = builtin().iter().map(|adapter| adapter.manifest().adapter).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

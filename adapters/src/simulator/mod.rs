@@ -1,0 +1,41 @@
+//! What the simulators of all providers share: a ledger of their own, a fault plan, and how notices leave.
+//!
+//! A simulator is the provider's side of a dialect. It keeps its own durable file, so that a crash of the engine or of
+//! the provider proves something about the other, and tells the time by a clock that is handed in. It opens no socket:
+//! whoever serves it hands requests in and carries [`Served`] back.
+
+mod faults;
+mod ledger;
+mod notices;
+
+use std::time::Duration;
+
+use maxpay_engine::channel::http::HttpReply;
+
+pub use faults::{FaultPlan, How, Rule, When};
+pub use ledger::{Changes, Ledger, LedgerError};
+pub use notices::{Notice, NoticeReply, NotificationSink, over_http, retry_after};
+
+/// What came of a request to a simulator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    /// This answer.
+    Reply(HttpReply),
+    /// This answer, so much later.
+    Late(Duration, HttpReply),
+    /// No answer: a server ends the connection without a byte.
+    Lost,
+    /// Nothing arrived. Only a client in process can show it; a server ends the connection without a byte.
+    NotSent,
+}
+
+impl Served {
+    /// The answer that a server sends now. `None`: it ends the connection without a byte.
+    #[must_use]
+    pub fn reply(self) -> Option<HttpReply> {
+        match self {
+            Self::Reply(reply) | Self::Late(_, reply) => Some(reply),
+            Self::Lost | Self::NotSent => None,
+        }
+    }
+}
