@@ -87,6 +87,12 @@ impl MemoryStore {
         state.commit_group();
     }
 
+    /// How many batches wait while the store is held. For tests.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic of a listener leaves the rows whole: the group was in before it was told.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -14,7 +14,7 @@ pub mod notes;
 pub mod records;
 pub mod redb;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 use std::fmt;
 use std::sync::Arc;
