@@ -17,7 +17,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use idempotency::{Claim, Claimed};
+pub(crate) use idempotency::Claimed;
 pub(crate) use settle::Decided;
 
 use crate::Error;

@@ -91,8 +91,8 @@ async fn the_same_idempotency_key_makes_one_thing() {
     assert_eq!(refused(issue(other, 1).await), "idempotency_mismatch");
     let long = "k".repeat(256);
     for bad in ["", "a b", "schlüssel", long.as_str()] {
-        let made = engine.create_app(create_app("Shop"), idem(operator(), "apps.create", bad, 1)).await;
-        assert_eq!(refused(made), "Idempotency-Key", "{bad}");
+        let answer = engine.create_app(create_app("Shop"), idem(operator(), "apps.create", bad, 1)).await;
+        assert_eq!(refused(answer), "Idempotency-Key", "{bad}");
     }
 }
 

@@ -113,11 +113,11 @@ async fn an_app_has_64_subscriptions_a_mode() {
         world.store.release();
     };
     let (one, two, ()) = tokio::join!(make(), make(), release);
-    let (made, late) = if one.is_ok() { (one, two) } else { (two, one) };
+    let (taken, late) = if one.is_ok() { (one, two) } else { (two, one) };
     assert_eq!(refused(late), "limit_reached");
     let other = Scope { mode: Mode::Test, ..scope };
     engine.create_subscription(other, create_subscription(URL), None).await.expect("another mode");
-    engine.delete_subscription(scope, made.expect("one of them").subscription.id).await.expect("good");
+    engine.delete_subscription(scope, taken.expect("one of them").subscription.id).await.expect("good");
     make().await.expect("there is room again");
     assert_eq!(refused(make().await), "limit_reached");
 }
