@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex};
 
 use super::memory::{Failure, MemoryStore};
+use super::notes::SetAside;
 use super::records::{read_record, scan_records};
-use super::samples::{raw, sample_delivery, sample_event, sample_subscription, sample_transaction};
+use super::samples::{raw, sample_delivery, sample_event, sample_inbox, sample_subscription, sample_transaction};
 use super::*;
 use crate::model::{
-    AppId, Delivery, DeliveryMode, DeliveryState, EventKind, Mode, Subscription, SubscriptionId, SubscriptionState,
-    Timestamp, Transaction,
+    Alarm, AlarmId, AlarmKind, AppId, Delivery, DeliveryMode, DeliveryState, EventKind, InboxItem, Mode, Subscription,
+    SubscriptionId, SubscriptionState, Timestamp, Transaction,
 };
 
 /// A body under examination, and how its writer is held so that batches meet in one group.
@@ -49,6 +50,7 @@ pub fn exam(candidate: &Candidate) {
     tells_listeners_in_order(candidate);
     fans_out_in_the_commit(store);
     keeps_index_and_due_rows(store);
+    sets_aside_what_does_not_decode(store);
     refuses_what_is_too_large(store);
     is_busy_when_full(candidate);
 }
@@ -251,6 +253,26 @@ fn keeps_index_and_due_rows(store: &dyn Store) {
     let mut batch = Batch::default();
     batch.put_delivery(None, &sample_delivery());
     assert_eq!(batch.puts.len(), 4, "delivery, two indexes, due");
+}
+
+fn sets_aside_what_does_not_decode(store: &dyn Store) {
+    // Of the rows of a scan one that does not decode fails alone, and can be set aside with an alarm.
+    let key = |number: u8| keys::inbox(crate::model::InboxId(raw(number)));
+    let mut batch = Batch::default();
+    batch.put_record(key(1), &sample_inbox());
+    batch.puts.push(Put { key: key(2), value: Some(b"noise".as_slice().into()) });
+    batch.put_record(key(3), &sample_inbox());
+    wait(store.commit(batch)).expect("committed");
+    let records = scan_records::<InboxItem>(store, &Scan::prefix(Table::Inbox, &[], 9)).expect("readable").records;
+    assert_eq!(records.iter().map(|(_, record)| record.is_ok()).collect::<Vec<_>>(), [true, false, true]);
+    let why = read_record::<InboxItem>(store, &key(2)).expect_err("noise");
+    assert!(matches!(&why, StoreError::Row { key: row, .. } if *row == key(2)));
+    let aside = records::set_aside(&key(2), &why.to_string(), AlarmId(raw(90)), Timestamp::from_millis(1));
+    wait(store.commit(aside)).expect("committed");
+    let (note, _) = read_record::<SetAside>(store, &keys::set_aside(&key(2))).expect("readable");
+    assert!(note.is_some_and(|note| note.why.contains("shorter than an envelope")));
+    let (alarm, _) = read_record::<Alarm>(store, &keys::alarm(AlarmId(raw(90)))).expect("readable");
+    assert_eq!(alarm.map(|alarm| alarm.kind), Some(AlarmKind::SetAside));
 }
 
 fn refuses_what_is_too_large(store: &dyn Store) {

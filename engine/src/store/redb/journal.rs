@@ -10,6 +10,7 @@ use super::blob;
 use super::fence::{Refused, ask};
 use super::journal_file::{GROUPS, Journal, cut_up_to};
 use super::progress::Group as DurableGroup;
+use super::witness::Witness;
 use super::{CrashPoint, Shared};
 use crate::store::admission::{Admission, BATCH_BYTES_MAX, BATCH_ROWS_MAX, Group, Prepared};
 use crate::store::{CommitError, Committed, Seq};
@@ -28,6 +29,7 @@ pub struct Request {
 /// The writer's own state.
 pub struct Writer {
     journal: Journal,
+    witness: Witness,
     admission: Admission,
     last: Seq,
     /// Groups up to here are cut.
@@ -40,8 +42,8 @@ pub struct Writer {
 impl Writer {
     /// A writer behind `last`. What the journal still holds of applied groups is cut at the first occasion.
     #[must_use]
-    pub fn new(journal: Journal, admission: Admission, last: Seq) -> Self {
-        Self { journal, admission, last, cut: Seq(0), looked_at: Seq(0), blob: Vec::new() }
+    pub fn new(journal: Journal, witness: Witness, admission: Admission, last: Seq) -> Self {
+        Self { journal, witness, admission, last, cut: Seq(0), looked_at: Seq(0), blob: Vec::new() }
     }
 
     /// Commits what comes until nobody can send any more or the store is fenced. The journal is closed with it.
@@ -125,6 +127,7 @@ impl Writer {
             }
             Ok(transaction.commit()?)
         })?;
+        self.witness.note(seq);
         shared.options.pass(CrashPoint::AfterJournalCommit);
         if cut > self.cut {
             shared.options.pass(CrashPoint::AfterCut);

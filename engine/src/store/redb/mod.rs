@@ -15,6 +15,7 @@ mod progress;
 mod recovery;
 mod session;
 mod tables;
+mod witness;
 
 #[cfg(test)]
 mod tests;

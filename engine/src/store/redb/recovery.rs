@@ -13,6 +13,7 @@ use super::files::{Fate, Files, JOURNAL, NEW, TABLES, Watched};
 use super::journal_file::Journal;
 use super::progress::Group;
 use super::tables::{About, Snapshot, declare};
+use super::witness::{WITNESS, Witness};
 use crate::store::fanout::Fanout;
 use crate::store::{Put, RowKey, SCAN_ROWS_MAX, Scan, Seq, StoreError, Table};
 
@@ -35,6 +36,8 @@ pub struct Recovered {
     pub groups: Vec<Arc<Group>>,
     /// The subscriptions as of `last`.
     pub fanout: Fanout,
+    /// Notes how far the journal comes.
+    pub witness: Witness,
 }
 
 /// Opens both files, or makes them.
@@ -53,6 +56,7 @@ pub fn recover(files: &Arc<dyn Files>, fates: &Fates, options: &RedbOptions) -> 
     let journal = journal.ok_or_else(|| damaged(format!("{JOURNAL} does not say which store it belongs to")))?;
     belong_together(&about, &journal.about)?;
     let (last, groups) = tail(&journal, about.applied)?;
+    let witness = heard_out(Witness::open(files, about.id), last)?;
     let (journal, about) = raise_epoch(journal, &tables, about)?;
     let snapshot = ask(|| Snapshot::take(&tables)).map_err(|why| why.opening(TABLES))?;
     let mut fanout = subscriptions(&snapshot)?;
@@ -60,7 +64,7 @@ pub fn recover(files: &Arc<dyn Files>, fates: &Fates, options: &RedbOptions) -> 
     for fate in [&fates.journal, &fates.tables] {
         fate.failed.store(false, Ordering::Release);
     }
-    Ok(Recovered { journal, tables, snapshot, applied: about.applied, last, groups, fanout })
+    Ok(Recovered { journal, tables, snapshot, applied: about.applied, last, groups, fanout, witness })
 }
 
 fn damaged(text: String) -> StoreError {
@@ -169,6 +173,20 @@ fn tail(journal: &Journal, applied: Seq) -> Result<(Seq, Vec<Arc<Group>>), Store
             Err(damaged(format!("{JOURNAL} ends at group {last}, but {TABLES} at {applied}")))
         }
         last => Ok((Seq(last.unwrap_or(applied.0)), groups)),
+    }
+}
+
+/// The journal holds at least what its witness saw.
+fn heard_out(witness: Witness, last: Seq) -> Result<Witness, StoreError> {
+    match witness.seen() {
+        Some(Seq(seen)) if seen > last.0 => {
+            let last = last.0;
+            Err(damaged(format!(
+                "{JOURNAL} ends at group {last}, but {WITNESS} saw {seen} committed; remove the latter only after \
+                 restoring a backup"
+            )))
+        }
+        Some(_) | None => Ok(witness),
     }
 }
 

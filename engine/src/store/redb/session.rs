@@ -115,7 +115,7 @@ impl Session {
         fates: &Fates,
         listeners: &Arc<Listeners>,
     ) -> Result<Self, StoreError> {
-        let Recovered { journal, tables, snapshot, applied, last, groups, fanout } = recovered;
+        let Recovered { journal, tables, snapshot, applied, last, groups, fanout, witness } = recovered;
         let view = View::new(snapshot, applied.max(last));
         for group in &groups {
             view.lay(group.seq, &group.puts);
@@ -134,7 +134,7 @@ impl Session {
             queued_bytes: AtomicUsize::new(0),
         });
         let (sender, requests) = sync_channel(options.queue_batches_max);
-        let writer = Writer::new(journal, Admission::new(last, fanout), last);
+        let writer = Writer::new(journal, witness, Admission::new(last, fanout), last);
         let tables = Arc::new(tables);
         let kept = Mutex::new(Some(Arc::clone(&tables)));
         let session =

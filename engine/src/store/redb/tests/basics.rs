@@ -1,8 +1,9 @@
 //! A store on a real folder.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::Gate;
 use crate::clock::{SeededEntropy, System};
 use crate::store::exam::{Candidate, exam, row, wait};
 use crate::store::redb::{CrashPoint, RedbOptions, RedbStore};
@@ -14,42 +15,6 @@ pub fn options() -> RedbOptions {
     options.checkpoint_every = Duration::from_hours(1);
     options.tables_cache_bytes = 1024 * 1024;
     options
-}
-
-/// Lets the writer pass, or holds it where it has taken a batch.
-#[derive(Default)]
-struct Gate {
-    /// Held, and whether the writer stands before it.
-    state: Mutex<(bool, bool)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut state = self.state.lock().expect("whole");
-        while state.0 {
-            state.1 = true;
-            self.changed.notify_all();
-            state = self.changed.wait(state).expect("whole");
-        }
-        state.1 = false;
-    }
-
-    fn hold(&self) {
-        self.state.lock().expect("whole").0 = true;
-    }
-
-    fn release(&self) {
-        self.state.lock().expect("whole").0 = false;
-        self.changed.notify_all();
-    }
-
-    fn wait_until_held(&self) {
-        let mut state = self.state.lock().expect("whole");
-        while !state.1 {
-            state = self.changed.wait(state).expect("whole");
-        }
-    }
 }
 
 fn sit(every: Duration, rows: usize) {

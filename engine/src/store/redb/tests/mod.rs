@@ -5,4 +5,6 @@ mod crash;
 mod damage;
 mod disk;
 mod faults;
+mod gate;
+mod together;
 mod workload;
