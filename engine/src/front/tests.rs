@@ -4,9 +4,11 @@ mod access;
 mod accounts;
 mod apps;
 mod bank;
+mod directory;
 mod lists;
 mod operators;
 mod secrecy;
+mod slow_store;
 mod subscriptions;
 
 use std::sync::Arc;
