@@ -223,11 +223,11 @@ async fn deliveries_are_listed_by_app_subscription_transaction_and_state() {
     let transactions = ids(&pay(&world, scope, 2, |_, _| {}).await);
     let mut made = Vec::new();
     for at in 0..6_usize {
-        let mode = if at == 5 { other.mode } else { scope.mode };
+        let world_of = if at == 5 { other.mode } else { scope.mode };
         let delivery = Delivery {
             id: world.engine.inner().ids.next(),
             app_id: scope.app_id,
-            mode,
+            mode: world_of,
             subscription_id: if at == 5 { subscriptions[2] } else { subscriptions[at % 2] },
             transaction_id: transactions[usize::from(at > 2)],
             state: if at == 4 { DeliveryState::Exhausted } else { DeliveryState::Held },
