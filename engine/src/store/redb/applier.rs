@@ -7,7 +7,7 @@ use redb::Database;
 
 use super::fence::{Refused, ask};
 use super::progress::Group;
-use super::tables::{Snapshot, checkpoint};
+use super::tables::{Snapshot, checkpoint, newest};
 use super::{CrashPoint, Shared};
 
 /// A checkpoint that takes longer holds old pages too long and is told of.
@@ -30,15 +30,15 @@ pub fn run(shared: &Shared, tables: &Database) {
 }
 
 fn apply(shared: &Shared, tables: &Database, groups: &[Arc<Group>]) -> Result<(), Refused> {
-    let Some(newest) = groups.last() else { return Ok(()) };
-    let puts = || groups.iter().flat_map(|group| &group.puts);
+    let Some(Group { seq, .. }) = groups.last().map(AsRef::as_ref) else { return Ok(()) };
+    let changes = newest(groups.iter().flat_map(|group| &group.puts));
     shared.options.pass(CrashPoint::BeforeCheckpointCommit);
     let snapshot = ask(|| {
-        checkpoint(tables, puts(), newest.seq)?;
+        checkpoint(tables, &changes, *seq)?;
         shared.options.pass(CrashPoint::AfterCheckpointCommit);
         Snapshot::take(tables)
     })?;
-    shared.view.settle(snapshot, newest.seq, puts());
-    shared.progress.applied_up_to(newest.seq);
+    shared.view.settle(snapshot, *seq, &changes);
+    shared.progress.applied_up_to(*seq);
     Ok(())
 }

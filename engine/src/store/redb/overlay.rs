@@ -2,6 +2,7 @@
 //! read under one lock, so that a reader sees one moment.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -54,18 +55,21 @@ impl View {
 
     /// Puts a snapshot that holds everything up to `applied` under the overlay, then drops from the overlay those of
     /// `puts` that it holds.
-    pub fn settle<'a>(&self, snapshot: Snapshot, applied: Seq, puts: impl Iterator<Item = &'a Put>) {
+    pub fn settle(&self, snapshot: Snapshot, applied: Seq, puts: &[&Put]) {
         let old = std::mem::replace(&mut self.write().snapshot, Arc::new(snapshot));
         drop(old);
-        let mut puts = puts.peekable();
-        while puts.peek().is_some() {
+        let mut dropped = Vec::with_capacity(PRUNED_AT_ONCE);
+        for puts in puts.chunks(PRUNED_AT_ONCE) {
             let mut state = self.write();
-            for put in puts.by_ref().take(PRUNED_AT_ONCE) {
-                let table = &mut state.tables[put.key.table.place()];
-                if table.get(&put.key.key).is_some_and(|entry| entry.changed <= applied) {
-                    table.remove(&put.key.key);
+            for Put { key, .. } in puts {
+                if let Slot::Occupied(slot) = state.tables[key.table.place()].entry(Arc::clone(&key.key))
+                    && slot.get().changed <= applied
+                {
+                    dropped.push(slot.remove_entry());
                 }
             }
+            drop(state);
+            dropped.clear();
         }
     }
 
