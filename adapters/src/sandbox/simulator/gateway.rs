@@ -13,10 +13,11 @@ use crate::simulator::Served;
 use super::super::codes;
 use super::super::signed::SignedOrder;
 use super::Simulator;
+use super::births::begin;
 use super::books::Books;
 use super::order::Order;
 use super::payer::PayerError;
-use super::provider::{begin, is_number, plain};
+use super::provider::{is_number, plain};
 
 const UNPROVED: &str = "the order's signature is wrong, or its merchant is not known";
 

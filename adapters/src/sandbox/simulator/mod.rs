@@ -5,6 +5,7 @@
 //! has fallen due and hands notices to the sink. What happens to an order is chosen by magic amounts ([`Magic`]) or by
 //! payer commands ([`PayerCommand`]); what happens to the way there, by the fault plan.
 
+mod births;
 mod books;
 mod client;
 mod gateway;

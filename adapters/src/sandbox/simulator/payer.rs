@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::simulator::{How, LedgerError, Rule, When};
 
 use super::Simulator;
+use super::births::decline;
 use super::books::{Books, Telling};
 use super::order::{LedgerRow, Order, OrderState};
-use super::provider::decline;
 
 /// What happens to an order. Its text form (as the server's payer route takes it) is the variant in lower case with
 /// `_`, and after a `:` its number, where it has one: `pay`, `notify_late:60000`, `pay_other:5`.
