@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::channel::Outcome;
 use crate::machine::{Source, Told};
 use crate::model::{
-    AlarmKind, AttemptEnd, CallKind, CloseEvidence, LastOutcome, NamedAction, PayerStep, Requester, Status, Submission,
+    AlarmKind, AttemptEnd, CallKind, CloseEvidence, LastOutcome, NamedAction, PayerStep, Status, Submission,
 };
 
 use super::work::{Work, clip};
@@ -198,8 +198,8 @@ fn slow_down(work: &mut Work<'_>, told: &Told) {
 fn while_created(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &Told) {
     match about {
         About::Send if sending::may_send(work) => submit::take_signed(work, index, &told.outcome),
-        About::Send => closing::close_unsent(work, Requester::Expiry),
-        About::Order | About::CloseRefused | About::Session(_) | About::Nothing => {}
+        // Too late for its payer: its due time closes it.
+        About::Send | About::Order | About::CloseRefused | About::Session(_) | About::Nothing => {}
     }
 }
 

@@ -126,6 +126,10 @@ pub(super) fn never_executed(attempt: &Attempt) -> bool {
 /// speaks of this send only.
 pub(super) fn send_refused(work: &mut Work<'_>, index: usize, why: &str, may_retry: bool) {
     let Some(attempt) = work.record.attempts.get(index) else { return };
+    if work.rules.locally_signed || attempt.sends.is_empty() {
+        work.note(format!("{why}: nothing of it was sent by us, what the payer has stays as it is"));
+        return;
+    }
     if usize::try_from(attempt.sends_made) != Ok(attempt.sends.len())
         || attempt.sends.iter().any(|send| matches!(send.state, SendState::Unknown | SendState::Executed))
     {

@@ -1,0 +1,236 @@
+//! What must hold of every step of the walk.
+
+use crate::channel::{CodeManifest, Outcome};
+use crate::machine::transaction::{bill_after_create, resume, step};
+use crate::machine::{Effect, Input, Moment, Refusal, Source, Step, Told};
+use crate::model::{
+    CallKind, CloseEvidence, EventKind, Receipt, ReceiptState, SendState, Status, Timestamp, Transaction,
+};
+
+use super::world::{HELD, ID, moment, open_until, paid, unknown, wall};
+
+/// Checks one step.
+pub(super) fn check_step(
+    before: &Transaction,
+    input: &Input,
+    when: Moment,
+    result: &Result<Step, Refusal>,
+    rules: &CodeManifest,
+    name: &str,
+) {
+    let told = matches!(input, Input::Told(_) | Input::Due);
+    let Ok(step) = result else {
+        assert!(!told, "{name}: evidence was refused: {input:?} in {before:#?}");
+        return;
+    };
+    let story = || format!("{name}: {input:?}\nbefore {before:#?}\nafter {step:#?}");
+    let after = &step.record;
+    assert_eq!(after.version, before.version + u64::from(step.changed), "{}", story());
+    assert!(step.changed || after == before, "{}", story());
+    assert!(step.note.chars().count() <= 300 && !step.note.is_empty(), "{}", story());
+    assert_eq!(after.is_open(), after.due_at.is_some(), "due exactly while open: {}", story());
+    assert!(!after.is_open() || before.is_open(), "nothing opens again: {}", story());
+    let paid = |record: &Transaction| record.paid_minor().expect("in range");
+    assert!(paid(after) >= paid(before), "paid decreased: {}", story());
+    assert!(after.receipts.len() >= before.receipts.len(), "a receipt is lost: {}", story());
+    for receipt in &after.receipts {
+        assert!(receipt.reserved_minor <= receipt.amount.minor(), "{}", story());
+    }
+    assert!(after.attempts.iter().all(|attempt| attempt.sends.len() <= 16), "{}", story());
+    check_money(before, input, step, &story);
+    check_end(before, input, step, &story);
+    check_sends(before, when, step, &story);
+    check_repeat(input, when, step, rules, &story);
+}
+
+fn counts(record: &Transaction) -> bool {
+    record.receipts.iter().any(Receipt::counts)
+}
+
+fn check_money(before: &Transaction, input: &Input, step: &Step, story: &dyn Fn() -> String) {
+    let after = &step.record;
+    let succeeded = |record: &Transaction| matches!(record.status, Status::Succeeded { .. });
+    assert_eq!(counts(after), succeeded(after), "money and only money succeeds: {}", story());
+    if let Input::Told(Told {
+        number,
+        outcome: Outcome::Succeeded(paid) | Outcome::PaidThenReturned { paid, .. },
+        ..
+    }) = input
+    {
+        let ours = number.transaction == before.id;
+        assert_eq!(ours && paid.amount == before.amount || succeeded(before), succeeded(after), "{}", story());
+        let same = |kind: EventKind| step.events.iter().filter(|event| event.kind == kind).count();
+        assert!(same(EventKind::PaymentSucceeded) <= 1 && same(EventKind::PaymentDuplicate) <= 1, "{}", story());
+    }
+    let late = matches!(after.status, Status::Succeeded { late: true, .. });
+    assert!(!late || succeeded(before) || !before.is_open(), "late comes only after an end: {}", story());
+}
+
+fn check_end(before: &Transaction, input: &Input, step: &Step, story: &dyn Fn() -> String) {
+    let after = &step.record;
+    let ended = before.is_open() && !after.is_open();
+    assert_eq!(ended, step.bill.as_ref().is_some_and(|bill| bill.open == 0), "the bill row counts: {}", story());
+    let lost = matches!(after.status, Status::Closed { .. } | Status::Failed { .. });
+    if !(ended && lost) {
+        return;
+    }
+    assert!(after.attempts.iter().all(|attempt| attempt.ended.is_some()), "every attempt ended: {}", story());
+    assert!(
+        !after
+            .receipts
+            .iter()
+            .any(|receipt| { receipt.state == ReceiptState::Mismatch && !matches!(input, Input::Vouch(_)) }),
+        "money that waits for a person keeps it open: {}",
+        story()
+    );
+    assert_eq!(step.events.len(), 1, "one event tells the end: {}", story());
+    let proved_idle = after.attempts.iter().all(|attempt| {
+        // What is not proved about this attempt by the record itself was proved before.
+        before.attempts.iter().any(|old| old.number == attempt.number && old.ended.is_some())
+            || attempt.sends.iter().all(|send| send.state == SendState::NotExecuted)
+    });
+    match input {
+        Input::Due | Input::Close(_) => assert!(proved_idle, "no timer and no command ends it: {}", story()),
+        Input::Told(told) => {
+            let silent = matches!(told.outcome, Outcome::Unknown(_) | Outcome::Processing | Outcome::Held(_));
+            let of_query = matches!(told.source, Source::Answer { call: CallKind::Query | CallKind::Close, .. });
+            let not_asked = of_query && matches!(told.outcome, Outcome::NotExecuted(_) | Outcome::AccountRefused(_));
+            assert!(!silent && !not_asked, "silence ends nothing: {}", story());
+            if matches!(after.status, Status::Closed { evidence: CloseEvidence::Expired }) {
+                let shown = told.provider_time.is_some_and(|time| time > before.expires_at);
+                let waited = step.record.ended_at.is_some_and(|ended| ended > before.expires_at);
+                assert!(shown || waited, "expired before its time: {}", story());
+            }
+        }
+        Input::Submit
+        | Input::Signed(_)
+        | Input::QueryNow
+        | Input::Authorize { .. }
+        | Input::RenewActions
+        | Input::Vouch(_)
+        | Input::AcceptMismatch { .. }
+        | Input::AcceptLate { .. } => {}
+    }
+}
+
+fn check_sends(before: &Transaction, when: Moment, step: &Step, story: &dyn Fn() -> String) {
+    let after = &step.record;
+    for effect in &step.effects {
+        let moves = match effect {
+            Effect::Call { number, kind: kind @ (CallKind::Create | CallKind::Authorize), send } => {
+                let made = |record: &Transaction| {
+                    record.attempts.iter().find(|attempt| attempt.number == *number).map_or(0, |one| one.sends_made)
+                };
+                assert!(step.changed && made(before) == *send && made(after) == send + 1, "unrecorded: {}", story());
+                let newest = after.attempts.last().and_then(|attempt| attempt.sends.last());
+                assert!(newest.is_some_and(|send| send.at == when.wall), "{}", story());
+                assert!(*kind == CallKind::Create || *send == 0, "a charge leaves once: {}", story());
+                assert!(when.wall <= before.expires_at, "too late to send: {}", story());
+                true
+            }
+            Effect::Resign { .. } => true,
+            Effect::Call { .. } => false,
+            Effect::Feed(_) => panic!("only resume feeds: {}", story()),
+        };
+        let asked = before.close_requested.is_some() || after.close_requested.is_some();
+        assert!(!(moves && asked), "sent after a close was asked for: {}", story());
+    }
+}
+
+/// The same money again changes nothing.
+fn check_repeat(input: &Input, when: Moment, first: &Step, rules: &CodeManifest, story: &dyn Fn() -> String) {
+    let Input::Told(told) = input else { return };
+    let money = matches!(told.outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. });
+    if !money {
+        return;
+    }
+    let bill = first.bill.clone().unwrap_or_else(|| bill_after_create(None, ID));
+    let again = step(&first.record, &bill, input, when, rules, &HELD).expect("evidence is never refused");
+    assert_eq!(again.record.receipts, first.record.receipts, "{}", story());
+    let ours = told.number.transaction == first.record.id;
+    assert!(!(ours && again.changed), "the same money again changed it: {}", story());
+}
+
+/// From every state, resume leads somewhere.
+pub(super) fn check_resume(record: &Transaction, when: Moment, rules: &CodeManifest, name: &str) {
+    let effects = resume(record, when, rules);
+    assert!(!record.is_open() || record.due_at.is_some() || !effects.is_empty(), "{name}: stuck: {record:#?}");
+    for effect in &effects {
+        let allowed = match effect {
+            Effect::Call { kind, .. } => *kind == CallKind::Query,
+            Effect::Feed(input) => *input == Input::Due,
+            Effect::Resign { .. } => false,
+        };
+        assert!(allowed, "{name}: resume may only ask and feed: {effect:?} in {record:#?}");
+    }
+}
+
+/// A provider that is as honest as can be, and what it holds of every number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Provider {
+    NeverHeard,
+    Unpaid,
+    Paid,
+}
+
+impl Provider {
+    fn answer(self, kind: CallKind) -> Outcome {
+        match (self, kind) {
+            (_, CallKind::Create | CallKind::PayerSession) => open_until(600),
+            (_, CallKind::Authorize) => unknown(),
+            (Self::Paid, _) => paid("A"),
+            (Self::NeverHeard, _) => Outcome::NotFound,
+            (Self::Unpaid, CallKind::Close) => Outcome::Closed,
+            (Self::Unpaid, _) => Outcome::Unpaid,
+        }
+    }
+}
+
+/// After a crash in this state, resume and the due times alone lead to an end, if the provider answers.
+pub(super) fn check_leads_on(record: &Transaction, phase: u64, rules: &CodeManifest, name: &str) {
+    for provider in [Provider::NeverHeard, Provider::Unpaid, Provider::Paid] {
+        // A not found that comes too late proves nothing: a person must end that one.
+        let forgotten = provider == Provider::NeverHeard && rules.query.truth_until.is_some();
+        let for_a_person = record.receipts.iter().any(|receipt| receipt.state == ReceiptState::Mismatch);
+        if !(forgotten || for_a_person) {
+            let ended = lead_on(record.clone(), phase, provider, rules);
+            assert!(!ended.is_open(), "{name}: {provider:?} leads to no end:\n{record:#?}\n{ended:#?}");
+        }
+    }
+}
+
+fn lead_on(mut record: Transaction, phase: u64, provider: Provider, rules: &CodeManifest) -> Transaction {
+    let mut when = moment(phase);
+    let mut effects = resume(&record, when, rules);
+    for _ in 0..300 {
+        if !record.is_open() {
+            break;
+        }
+        let input = match effects.pop() {
+            Some(Effect::Feed(input)) => input,
+            Some(Effect::Call { number, kind, send }) => {
+                let provider_time = Some(when.wall);
+                let source = Source::Answer { call: kind, send };
+                Input::Told(Told { number, source, outcome: provider.answer(kind), provider_time, digest: None })
+            }
+            Some(Effect::Resign { number }) => {
+                let source = Source::Answer { call: CallKind::Create, send: 0 };
+                Input::Told(Told { number, source, outcome: open_until(600), provider_time: None, digest: None })
+            }
+            None => {
+                when = later(when, record.due_at.expect("an open transaction is due some time"));
+                Input::Due
+            }
+        };
+        let bill = bill_after_create(None, ID);
+        let step = step(&record, &bill, &input, when, rules, &HELD).expect("neither evidence nor time is refused");
+        record = step.record;
+        effects.extend(step.effects);
+    }
+    record
+}
+
+fn later(when: Moment, due: Timestamp) -> Moment {
+    let wall_then = when.wall.max(due);
+    Moment { wall: wall_then, alive: Some(wall_then.since(wall(0))), clock_confirmed: true }
+}
