@@ -1,13 +1,22 @@
 //! Puts an engine together and starts it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::actors::births::Births;
 use crate::actors::commands::Commands;
+use crate::actors::dispatcher::Dispatcher;
+use crate::actors::materials::Materials;
+use crate::actors::metrics::Metrics;
 use crate::actors::reader::Reader;
+use crate::actors::set_aside::SetAsideRows;
+use crate::actors::sweeping::MissingFunctions;
+use crate::actors::system::{ActorSystem, Arbiters};
 use crate::actors::threads::Threads;
+use crate::actors::timekeeper::Timekeeper;
+use crate::actors::watchers::Watchers;
 use crate::adapters::Adapters;
 use crate::alarms::Alarms;
 use crate::api::SignRules;
@@ -16,12 +25,18 @@ use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, Send
 use crate::clock::{Clock, Entropy, IdSource, System};
 use crate::directory::Directory;
 use crate::engine::{Engine, Inner};
+use crate::machine::schedule::Schedule;
 use crate::secrets::{Sealer, SealingKey};
 use crate::settings::Settings;
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, keys, notes};
-use crate::webhook::{GuardPolicy, WebhookClient};
+use crate::webhook::{FunctionCall, FunctionRegistry, GuardPolicy, Sender, WebhookClient};
 use crate::{Error, store};
+
+/// Bytes of a webhook's answer that are read.
+const WEBHOOK_BODY_MAX: usize = 64 * 1024;
+/// Calls of one function at once.
+const FUNCTION_CALLS_MAX: usize = 32;
 
 /// Puts an engine together. What is not said has a default; a store, and a sealing key for a store that outlives the
 /// process, must be said.
@@ -32,6 +47,9 @@ pub struct EngineBuilder {
     adapters: Vec<Arc<dyn Adapter>>,
     http: Arc<dyn HttpClient>,
     webhooks: Arc<dyn WebhookClient>,
+    functions: FunctionRegistry,
+    /// Why a function could not be registered.
+    wrong_function: Option<String>,
     sealer: Option<Sealer>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -47,6 +65,8 @@ impl EngineBuilder {
             adapters: Vec::new(),
             http: Arc::new(NoClient),
             webhooks: Arc::new(NoClient),
+            functions: FunctionRegistry::default(),
+            wrong_function: None,
             sealer: None,
             clock: Arc::new(system.clone()),
             entropy: Arc::new(system),
@@ -54,6 +74,7 @@ impl EngineBuilder {
                 public_url: "http://127.0.0.1".to_owned(),
                 sign_rules: SignRules { max_age: None, max_age_master: Some(Duration::from_mins(15)) },
                 guard: GuardPolicy::default(),
+                schedule: Schedule::default(),
                 webhook_deadline: Duration::from_secs(15),
                 drain_limit: Duration::from_secs(30),
                 arbiters: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -140,6 +161,27 @@ impl EngineBuilder {
         self
     }
 
+    /// When webhooks are tried again; the original service's schedule when nobody says.
+    #[must_use]
+    pub fn webhook_schedule(mut self, schedule: Schedule) -> Self {
+        self.settings.schedule = schedule;
+        self
+    }
+
+    /// A handler that takes events in place of a URL, for subscriptions whose target is the function of that name. At
+    /// most 32 calls of it run at once; each has the deadline of a webhook try. `Ok(())` counts as status 200.
+    #[must_use]
+    pub fn function<F, R>(mut self, name: &str, handler: F) -> Self
+    where
+        F: Fn(FunctionCall) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        if let Err(why) = self.functions.register(name, FUNCTION_CALLS_MAX, handler) {
+            self.wrong_function = Some(why.to_string());
+        }
+        self
+    }
+
     /// How old request signs may be.
     #[must_use]
     pub fn sign_rules(mut self, rules: SignRules) -> Self {
@@ -168,6 +210,9 @@ impl EngineBuilder {
     /// [`Error::Invalid`] when something is missing or does not fit, [`Error::StoreUnavailable`],
     /// [`Error::Internal`] when threads cannot be started.
     pub fn start(self) -> Result<Engine, Error> {
+        if let Some(why) = self.wrong_function {
+            return Err(Error::field("function", why));
+        }
         let store = self.store.ok_or_else(|| Error::field("store", "an engine needs a store"))?;
         let sealer = match (self.sealer, self.ephemeral) {
             (Some(sealer), _) => sealer,
@@ -192,6 +237,15 @@ impl EngineBuilder {
         let alarms = Arc::new(Alarms::new(ids.clone(), Arc::clone(&self.clock)));
         store.listen(directory.clone());
         store.listen(alarms.clone());
+        let set_aside = Arc::new(SetAsideRows::read(store.as_ref())?);
+        store.listen(set_aside.clone());
+        let watchers = Arc::new(Watchers::default());
+        store.listen(watchers.clone());
+        let timekeeper = Arc::new(Timekeeper::new());
+        store.listen(timekeeper.clone());
+        let limits = SendLimits { deadline: self.settings.webhook_deadline, body_max: WEBHOOK_BODY_MAX };
+        let (functions, guard) = (self.functions, self.settings.guard.clone());
+        let sender = Sender::new(self.webhooks, functions, Arc::clone(&self.clock), guard, limits);
         let inner = Arc::new(Inner {
             reader,
             commands: Commands::new(handle.clone()),
@@ -204,11 +258,21 @@ impl EngineBuilder {
             entropy: self.entropy,
             adapters,
             http: self.http,
-            webhooks: self.webhooks,
+            sender,
             settings: self.settings,
+            system: OnceLock::new(),
+            set_aside,
+            watchers,
+            timekeeper,
+            dispatcher: Dispatcher::default(),
+            materials: Materials::default(),
+            births: Births::default(),
+            metrics: Metrics::default(),
+            missing_functions: MissingFunctions::default(),
         });
-        let threads = Threads::new(runtime);
+        let threads = Threads::new(runtime, Arbiters::start(inner.settings.arbiters)?);
         check_sealing_key(&inner)?;
+        inner.begin(ActorSystem::start(threads.arbiters(), &inner)?);
         Ok(Engine::new(inner, Arc::new(threads)))
     }
 }

@@ -1,12 +1,24 @@
 //! The engine as a host holds it, and what its rooms share behind it.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::Error;
+use crate::actors::births::Births;
+use crate::actors::calls;
+use crate::actors::commands::Commands;
+use crate::actors::dispatcher::Dispatcher;
+use crate::actors::materials::Materials;
+use crate::actors::metrics::{Metrics, MetricsSnapshot};
 use crate::actors::reader::Reader;
+use crate::actors::set_aside::SetAsideRows;
+use crate::actors::sweeping::{self, MissingFunctions};
+use crate::actors::system::ActorSystem;
 use crate::actors::threads::Threads;
+use crate::actors::timekeeper::Timekeeper;
+use crate::actors::watchers::Watchers;
 use crate::adapters::Adapters;
 use crate::alarms::Alarms;
 use crate::builder::EngineBuilder;
@@ -14,11 +26,11 @@ use crate::channel::CodeManifest;
 use crate::channel::http::HttpClient;
 use crate::clock::{Clock, Entropy, IdSource};
 use crate::directory::Directory;
-use crate::model::{ChannelCode, Timestamp};
+use crate::model::{AlarmKind, ChannelCode, Timestamp};
 use crate::secrets::Sealer;
 use crate::settings::Settings;
 use crate::store::{self, Store};
-use crate::webhook::WebhookClient;
+use crate::webhook::Sender;
 
 /// A running engine: a handle, cheap to clone, usable from any thread and any runtime.
 ///
@@ -39,7 +51,8 @@ pub(crate) struct Inner {
     pub ids: IdSource,
     pub adapters: Adapters,
     pub http: Arc<dyn HttpClient>,
-    pub webhooks: Arc<dyn WebhookClient>,
+    /// One try of a webhook.
+    pub sender: Sender,
     pub settings: Settings,
     /// Apps, accounts and bearer keys as they are used.
     pub directory: Arc<Directory>,
@@ -47,7 +60,38 @@ pub(crate) struct Inner {
     /// Blocking work off the caller and off the arbiters: store reads, sealing, signing.
     pub reader: Reader,
     /// Commands of callers that are under way, and whether new ones are taken.
-    pub commands: crate::actors::commands::Commands,
+    pub commands: Commands,
+    /// The actors; set once, when they run.
+    pub system: OnceLock<ActorSystem>,
+    pub set_aside: Arc<SetAsideRows>,
+    pub watchers: Arc<Watchers>,
+    pub timekeeper: Arc<Timekeeper>,
+    pub dispatcher: Dispatcher,
+    pub materials: Materials,
+    pub births: Births,
+    pub metrics: Metrics,
+    pub missing_functions: MissingFunctions,
+}
+
+impl Inner {
+    /// The actors, once they run.
+    pub fn system(&self) -> Option<&ActorSystem> {
+        self.system.get()
+    }
+
+    /// Lets the engine go: actors may be told things, and what is due fires.
+    pub fn begin(self: &Arc<Self>, system: ActorSystem) {
+        // It is called once, by whoever made it.
+        drop(self.system.set(system));
+        self.commands.spawn_forever(ActorSystem::tick(Arc::downgrade(self)));
+        self.commands.spawn_forever(Timekeeper::run(Arc::downgrade(self)));
+        let inner = Arc::clone(self);
+        self.commands.spawn(async move {
+            if let Err(why) = sweeping::follow_functions(&inner).await {
+                tracing::error!(%why, "deliveries that wait for functions could not be looked through");
+            }
+        });
+    }
 }
 
 /// Whether the engine works.
@@ -86,12 +130,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::ShuttingDown`], [`Error::Busy`] when too many commands are under way, and those of the command.
-    pub(crate) async fn detached<T, F>(&self, command: F) -> Result<T, Error>
+    pub(crate) fn detached<T, F>(&self, command: F) -> impl Future<Output = Result<T, Error>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        self.inner.commands.run(command).await
+        // On the heap from here on, so that a host's futures stay small.
+        let command: BoxFuture<'static, Result<T, Error>> = Box::pin(command);
+        let inner = Arc::clone(&self.inner);
+        async move { inner.commands.run(command).await }
     }
 
     /// The time by the engine's clock.
@@ -121,7 +168,33 @@ impl Engine {
     /// Whether the engine works.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { store: self.inner.store.health(), draining: self.inner.commands.draining.load(Ordering::Relaxed) }
+        Health { store: self.inner.store.health(), draining: self.inner.commands.is_draining() }
+    }
+
+    /// What the engine has counted, and what it holds now.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        let inner = &self.inner;
+        let alarms = inner.alarms.raised().into_iter().collect();
+        MetricsSnapshot { due_backlog: inner.timekeeper.backlog(self.now()), alarms, ..inner.metrics.snapshot() }
+    }
+
+    /// Tries to work again after the store was fenced, and takes up everything that is due. Does nothing when it was
+    /// not fenced.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`]: why it cannot.
+    pub async fn reopen(&self) -> Result<(), Error> {
+        let inner = Arc::clone(&self.inner);
+        self.detached(async move {
+            let store::Health::Fenced { why } = inner.store.health() else { return Ok(()) };
+            inner.reader.run(Store::reopen).await??;
+            inner.timekeeper.begin_anew();
+            calls::raise(&inner, AlarmKind::Store, "store", &format!("the store was fenced: {why}; it is open again"))
+                .await;
+            Ok(())
+        })
+        .await
     }
 
     /// Takes no more commands, lets what is under way come to its end, and stops all threads and the store.

@@ -7,17 +7,23 @@ mod access;
 mod account_settings;
 mod accounts;
 mod apps;
+mod content;
+mod create;
+mod deliveries;
 mod idempotency;
 mod keys;
 mod lists;
+mod notifications;
 mod operators;
+mod retries;
 mod settle;
 mod subscriptions;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use idempotency::Claimed;
+pub(crate) use idempotency::{Claim, Claimed};
 pub(crate) use settle::Decided;
 
 use crate::Error;

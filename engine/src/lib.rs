@@ -30,6 +30,7 @@ pub mod clock;
 mod error;
 pub mod secrets;
 
+pub use actors::metrics::MetricsSnapshot;
 pub use builder::EngineBuilder;
 pub use engine::{Engine, Health, ShutdownReport};
 pub use error::Error;

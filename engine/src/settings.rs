@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::SignRules;
+use crate::machine::schedule::Schedule;
 use crate::model::AccountId;
 use crate::webhook::GuardPolicy;
 
@@ -15,6 +16,8 @@ pub(crate) struct Settings {
     pub sign_rules: SignRules,
     /// Where webhooks may go besides the public internet.
     pub guard: GuardPolicy,
+    /// When webhooks are tried again.
+    pub schedule: Schedule,
     /// For one webhook try, whole.
     pub webhook_deadline: Duration,
     /// How long shutting down waits when nobody says.

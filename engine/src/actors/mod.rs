@@ -3,6 +3,31 @@
 //! Which status follows from what is told by [`crate::machine`]; this room keeps one writer per record, the order
 //! *commit before telling*, and every bound.
 
+pub(crate) mod batch;
+pub(crate) mod births;
+pub(crate) mod calls;
 pub(crate) mod commands;
+pub(crate) mod delivering;
+pub(crate) mod dispatcher;
+mod firing;
+mod keeper;
+mod kind;
+pub(crate) mod materials;
+pub(crate) mod metrics;
+pub(crate) mod owners;
 pub(crate) mod reader;
+pub(crate) mod router;
+pub(crate) mod set_aside;
+pub(crate) mod subscription;
+pub(crate) mod sweeping;
+pub(crate) mod system;
 pub(crate) mod threads;
+pub(crate) mod ticket;
+pub(crate) mod timekeeper;
+pub(crate) mod transaction;
+pub(crate) mod watchers;
+
+pub(crate) use keeper::account_of;
+
+#[cfg(test)]
+mod tests;

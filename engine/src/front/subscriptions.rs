@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Claimed, Decided, check_optional_text};
+use crate::actors::sweeping;
 use crate::api::{
     CreateSubscription, CreatedSubscription, Idempotency, Page, PageRequest, Scope, TargetRequest, UpdateSubscription,
 };
 use crate::engine::Inner;
-use crate::model::{EventKind, Header, Mode, Subscription, SubscriptionId, SubscriptionState, Target};
+use crate::model::{EventKind, Header, Mode, Subscription, SubscriptionId, SubscriptionState, Target, Timestamp};
 use crate::secrets::{Place, Secret};
 use crate::store::{Batch, Seq, keys};
 use crate::webhook::{headers, signature};
@@ -157,7 +158,7 @@ impl Inner {
         }
         changed.delivery = request.delivery.unwrap_or(changed.delivery);
         changed.state = request.state.unwrap_or(changed.state);
-        Ok(write_subscription(before, changed, seen))
+        Ok(write_subscription(before, changed, seen, self.clock.now().wall))
     }
 
     async fn decide_subscription_delete(
@@ -167,7 +168,7 @@ impl Inner {
     ) -> Result<Decided<Subscription>, Error> {
         let (before, seen) = self.subscription_row(scope, id).await?;
         let changed = Subscription { state: SubscriptionState::Deleted, ..before.clone() };
-        Ok(write_subscription(before, changed, seen))
+        Ok(write_subscription(before, changed, seen, self.clock.now().wall))
     }
 
     fn target(&self, request: &TargetRequest, mode: Mode) -> Result<Target, Error> {
@@ -198,13 +199,19 @@ impl Inner {
     }
 }
 
-fn write_subscription(before: Subscription, mut changed: Subscription, seen: Seq) -> Decided<Subscription> {
+fn write_subscription(
+    before: Subscription,
+    mut changed: Subscription,
+    seen: Seq,
+    now: Timestamp,
+) -> Decided<Subscription> {
     if changed == before {
         return Decided::Already(before);
     }
     changed.version += 1;
     let mut batch = Batch::default();
     batch.watch(keys::subscription(before.id), seen).put_subscription(Some(&before), &changed);
+    sweeping::follow(&mut batch, before.id, now);
     Decided::Write(batch, changed)
 }
 

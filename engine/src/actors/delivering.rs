@@ -1,0 +1,229 @@
+//! One try of a delivery: read everything, send, keep the result. No write precedes a try, so after a crash in between
+//! the same try is made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Error;
+use crate::directory::opened;
+use crate::engine::Inner;
+use crate::front::{Claim, Claimed};
+use crate::machine::delivery::{DeliveryInput, DeliveryRefusal, step};
+use crate::model::{
+    AlarmKind, Delivery, DeliveryId, DeliveryMode, DeliveryState, Event, Subscription, SubscriptionId,
+    SubscriptionState, TryResult,
+};
+use crate::secrets::{Place, Sealer};
+use crate::store::{Batch, CommitError, Health, Seq, keys};
+use crate::webhook::{Outgoing, Sent, Transcript};
+
+use super::subscription::SubscriptionMessage;
+
+/// How often a result is computed again because its row changed.
+const RETRIES: usize = 16;
+
+/// A delivery and the commit as of which it is the newest.
+type Read = (Delivery, Seq);
+
+/// Makes the try that is due, and says to the subscription's actor that it has ended, whatever came of it.
+pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, id: DeliveryId) {
+    let owner = Arc::clone(inner);
+    // In a task of its own, so that a panic in it still frees its place in the window.
+    match inner.commands.spawn(async move { attempt_due(&owner, id).await }).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => tracing::warn!(delivery = %id, %why, "a try could not be made or kept; it is due still"),
+        Err(_) => tracing::error!(delivery = %id, "a try ended by a panic"),
+    }
+    let mut wait = Duration::from_millis(2);
+    loop {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let Some(system) = inner.system() else { return };
+        system.subscriptions().send(subscription, SubscriptionMessage::Ended(id, reply));
+        match answer.await {
+            Ok(Err(Error::Busy)) => tokio::time::sleep(wait).await,
+            Ok(_) | Err(_) => return,
+        }
+        wait = (wait * 2).min(Duration::from_secs(1));
+    }
+}
+
+async fn attempt_due(inner: &Arc<Inner>, id: DeliveryId) -> Result<(), Error> {
+    if inner.store.health() != Health::Open {
+        return Ok(());
+    }
+    let read = read_delivery(inner, id).await?;
+    let now = inner.clock.now().wall;
+    match read.0.state {
+        DeliveryState::Due { at } if at <= now => {}
+        DeliveryState::Due { .. }
+        | DeliveryState::Held
+        | DeliveryState::Delivered { .. }
+        | DeliveryState::Exhausted
+        | DeliveryState::Cancelled => return Ok(()),
+    }
+    let subscription = read_subscription(inner, read.0.subscription_id).await?;
+    let instead = match (subscription.state, subscription.delivery) {
+        (SubscriptionState::Enabled, DeliveryMode::Events) => None,
+        (SubscriptionState::Deleted, _) => Some(DeliveryInput::Cancel),
+        (SubscriptionState::Disabled, _) | (_, DeliveryMode::TestSendsOnly) => Some(DeliveryInput::Hold),
+    };
+    if let Some(input) = instead {
+        return change(inner, read, input, None, None).await.map(drop);
+    }
+    let Some(transcript) = send(inner, &read.0, &subscription).await? else {
+        let alarm = inner.missing_functions.first(subscription.id).then(|| missing_text(&subscription));
+        return change(inner, read, DeliveryInput::Hold, alarm, None).await.map(drop);
+    };
+    keep_try(inner, read, &transcript, false, None).await.map(drop)
+}
+
+fn missing_text(subscription: &Subscription) -> String {
+    let name = match &subscription.target {
+        crate::model::Target::Function(name) | crate::model::Target::Url(name) => name,
+    };
+    format!("nobody registered the function {name}: deliveries of the subscription are held")
+}
+
+/// Makes one try outside the schedule, in whatever state the delivery is, and returns it with the try in it.
+///
+/// # Errors
+/// [`Error::Conflict`] when nobody registered the function; the store cannot answer or take it.
+pub(crate) async fn resend(inner: &Arc<Inner>, id: DeliveryId, claim: Claimed) -> Result<Delivery, Error> {
+    let claim = match claim {
+        Claimed::Before(_) => return Ok(read_delivery(inner, id).await?.0),
+        Claimed::New(claim) => claim,
+    };
+    let read = read_delivery(inner, id).await?;
+    let subscription = read_subscription(inner, read.0.subscription_id).await?;
+    if subscription.state == SubscriptionState::Deleted {
+        return Err(Error::Conflict("the subscription was deleted".to_owned()));
+    }
+    let sent = send(inner, &read.0, &subscription).await?;
+    let transcript = sent.ok_or_else(|| Error::Conflict(missing_text(&subscription)))?;
+    keep_try(inner, read, &transcript, true, Some(claim)).await
+}
+
+async fn keep_try(
+    inner: &Arc<Inner>,
+    read: Read,
+    transcript: &Transcript,
+    resend: bool,
+    claim: Option<Claim>,
+) -> Result<Delivery, Error> {
+    inner.metrics.tried(&transcript.result);
+    let input = DeliveryInput::TryEnded {
+        resend,
+        started_at: transcript.started_at,
+        ended_at: transcript.ended_at,
+        result: transcript.result.clone(),
+    };
+    change(inner, read, input, None, claim).await
+}
+
+/// Steps a delivery and keeps it; when its row changed meanwhile, reads it and steps again: a try did happen.
+///
+/// # Errors
+/// The store cannot answer or take it; [`Error::Conflict`] when the machine refuses.
+pub(crate) async fn change(
+    inner: &Arc<Inner>,
+    mut read: Read,
+    input: DeliveryInput,
+    alarm: Option<String>,
+    mut claim: Option<Claim>,
+) -> Result<Delivery, Error> {
+    let mut wait = Duration::from_millis(5);
+    for _ in 0..RETRIES {
+        let now = inner.clock.now().wall;
+        let after = match step(&read.0, input.clone(), now, &inner.settings.schedule) {
+            Ok(after) => after,
+            Err(DeliveryRefusal::Unchanged) => return Ok(read.0),
+            Err(why @ DeliveryRefusal::NotExhausted) => return Err(Error::Conflict(why.to_string())),
+        };
+        let mut batch = Batch::default();
+        batch.watch(keys::delivery(after.id), read.1).put_delivery(Some(&read.0), &after);
+        if let Some(text) = &alarm {
+            inner.alarms.raise(&mut batch, AlarmKind::FunctionMissing, after.subscription_id, text);
+        }
+        // A key that somebody else claimed meanwhile must not lose the try: it is kept without the key then.
+        if let Some(claim) = claim.take() {
+            claim.join(&mut batch, "delivery", after.id.0, now);
+        }
+        match inner.store.commit(batch).await {
+            Ok(_) => {
+                inner.metrics.commits.add(1);
+                return Ok(after);
+            }
+            Err(CommitError::Conflict(_) | CommitError::Stale) => read = read_delivery(inner, after.id).await?,
+            Err(CommitError::Busy) => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Err(Error::Busy)
+}
+
+/// One try over the one path that everything takes. `None`: nobody registered the function.
+async fn send(
+    inner: &Arc<Inner>,
+    delivery: &Delivery,
+    subscription: &Subscription,
+) -> Result<Option<Transcript>, Error> {
+    let at = keys::event(Seq(delivery.event_at.0), delivery.event_at.1);
+    let (event, _) = inner.reader.record::<Event>(at).await?;
+    let event = event.ok_or_else(|| Error::Internal(format!("event {} is missing", delivery.event_id)))?;
+    match send_event(inner, event, subscription).await? {
+        Sent::Ended(transcript) => Ok(Some(transcript)),
+        Sent::FunctionMissing => Ok(None),
+    }
+}
+
+/// Sends an event to a subscription's target, with its secrets opened for this once.
+///
+/// # Errors
+/// The store cannot answer; [`Error::Internal`] when a secret does not open.
+pub(crate) async fn send_event(inner: &Arc<Inner>, event: Event, subscription: &Subscription) -> Result<Sent, Error> {
+    let app = inner.directory.app(subscription.app_id).await?.ok_or(Error::NotFound("app"))?;
+    let Some(master_key) = app.master_key(subscription.mode).cloned() else {
+        let now = inner.clock.now().wall;
+        let reason = "the app has no master key to sign with".to_owned();
+        let result = TryResult::Refused { reason };
+        return Ok(Sent::Ended(Transcript { request: None, response: None, started_at: now, ended_at: now, result }));
+    };
+    let (sealer, opening) = (Arc::clone(&inner.sealer), subscription.clone());
+    let opened = inner.reader.run(move |_| open_all(&sealer, &opening)).await?;
+    let (signing_secret, headers) = opened?;
+    let outgoing = Outgoing { target: subscription.target.clone(), event, headers, signing_secret, master_key };
+    Ok(inner.sender.send(outgoing).await)
+}
+
+type Opened = (crate::secrets::Secret, Vec<(String, crate::secrets::Secret)>);
+
+fn open_all(sealer: &Sealer, subscription: &Subscription) -> Result<Opened, Error> {
+    let id = subscription.id;
+    let signing = opened(sealer, &Place::subscription_secret(id), &subscription.secret)?;
+    let header = |header: &crate::model::Header| {
+        let place = Place::subscription_header(id, &header.name);
+        Ok((header.name.clone(), opened(sealer, &place, &header.value)?))
+    };
+    Ok((signing, subscription.headers.iter().map(header).collect::<Result<_, Error>>()?))
+}
+
+/// A delivery as it is now.
+///
+/// # Errors
+/// [`Error::NotFound`]; the store cannot answer.
+pub(crate) async fn read_delivery(inner: &Inner, id: DeliveryId) -> Result<Read, Error> {
+    let (delivery, seen) = inner.reader.record::<Delivery>(keys::delivery(id)).await?;
+    delivery.map(|delivery| (delivery, seen)).ok_or(Error::NotFound("delivery"))
+}
+
+/// A subscription as it is now.
+///
+/// # Errors
+/// As [`read_delivery`].
+pub(crate) async fn read_subscription(inner: &Inner, id: SubscriptionId) -> Result<Subscription, Error> {
+    let (subscription, _) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
+    subscription.ok_or(Error::NotFound("subscription"))
+}

@@ -1,0 +1,149 @@
+//! What the timekeeper sets off: a due transaction, a group of due deliveries, a sweep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::Error;
+use crate::engine::Inner;
+use crate::model::{Delivery, DeliveryId, SubscriptionId, TransactionId};
+use crate::store::keys::{self, Due};
+use crate::store::{Batch, StoreError, records};
+
+use super::subscription::{DueDelivery, SubscriptionMessage};
+use super::sweeping;
+use super::ticket::Ticket;
+use super::transaction::{TransactionMessage, What};
+
+/// How often something busy is asked again, in real time, before it is left to be offered anew.
+const PATIENCE: u32 = 40;
+const FIRST_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// Tells a transaction that its time has come.
+pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
+    let owner = Arc::clone(inner);
+    inner.commands.spawn(async move {
+        let mut ticket = Some(Ticket::place(permit, Arc::clone(&owner.timekeeper.wake)));
+        let mut wait = FIRST_WAIT;
+        for _ in 0..PATIENCE {
+            let (message, answer) = TransactionMessage::new(What::Due, ticket.take());
+            let Some(system) = owner.system() else { return };
+            system.transactions().send(TransactionId(due.id), message);
+            match answer.await {
+                Ok(Err(Error::Busy)) => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                // Nothing works on it until an operator retries it, which writes the row again.
+                Ok(Err(Error::SetAside | Error::NotFound(_))) => return remove(&owner, &[due]).await,
+                Ok(Ok(_)) | Err(_) => return,
+                Ok(Err(why)) => return tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait"),
+            }
+        }
+        owner.timekeeper.not_taken(&[due]);
+    });
+}
+
+/// Hands due deliveries to their subscriptions.
+pub(super) fn deliveries(inner: &Arc<Inner>, group: Vec<Due>, permit: OwnedSemaphorePermit) {
+    let owner = Arc::clone(inner);
+    inner.commands.spawn(async move {
+        let read = group.clone();
+        match owner.reader.run(move |store| sort(store, &read)).await {
+            Ok(Ok(sorted)) => {
+                remove(&owner, &sorted.homeless).await;
+                for (subscription, due) in sorted.by_subscription {
+                    offer(&owner, subscription, due).await;
+                }
+            }
+            Ok(Err(why)) | Err(why) => {
+                tracing::warn!(%why, "due deliveries cannot be read now");
+                owner.timekeeper.not_taken(&group);
+            }
+        }
+        drop(permit);
+        owner.timekeeper.wake.notify_one();
+    });
+}
+
+#[derive(Default)]
+struct Sorted {
+    by_subscription: BTreeMap<SubscriptionId, Vec<DueDelivery>>,
+    /// Rows without a delivery.
+    homeless: Vec<Due>,
+}
+
+fn sort(store: &dyn crate::store::Store, group: &[Due]) -> Result<Sorted, Error> {
+    let mut sorted = Sorted::default();
+    for due in group {
+        match records::read_record::<Delivery>(store, &keys::delivery(DeliveryId(due.id))) {
+            Ok((Some(delivery), _)) => {
+                let entry = DueDelivery { id: delivery.id, at: due.at, retry: !delivery.tries.is_empty() };
+                sorted.by_subscription.entry(delivery.subscription_id).or_default().push(entry);
+            }
+            Ok((None, _)) => sorted.homeless.push(*due),
+            Err(StoreError::Row { key, why }) => {
+                tracing::error!(?key, why, "a delivery does not decode and is not tried");
+                sorted.homeless.push(*due);
+            }
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok(sorted)
+}
+
+async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDelivery>) {
+    let row = |it: &DueDelivery| Due { at: it.at, kind: keys::DueKind::Delivery, id: it.id.0 };
+    let mut wait = FIRST_WAIT;
+    for _ in 0..PATIENCE {
+        let (reply, answer) = oneshot::channel();
+        let Some(system) = inner.system() else { return };
+        system.subscriptions().send(subscription, SubscriptionMessage::Due(due.clone(), reply));
+        match answer.await {
+            Ok(Ok(no_room)) => {
+                return inner.timekeeper.not_taken(&no_room.iter().map(row).collect::<Vec<_>>());
+            }
+            Ok(Err(Error::Busy)) => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            Ok(Err(why)) => {
+                tracing::warn!(%subscription, %why, "due deliveries have to wait");
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    // They stay offered, and are offered again when everything is read anew.
+}
+
+/// Has a subscription's deliveries follow it.
+pub(super) fn sweep(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
+    let owner = Arc::clone(inner);
+    inner.commands.spawn(async move {
+        match sweeping::sweep(&owner, SubscriptionId(due.id), due.at).await {
+            Ok(()) => {}
+            Err(Error::NotFound(_) | Error::SetAside) => remove(&owner, &[due]).await,
+            Err(why) => tracing::warn!(subscription = %due.id, %why, "deliveries cannot follow their subscription now"),
+        }
+        drop(permit);
+        owner.timekeeper.wake.notify_one();
+    });
+}
+
+/// Removes rows that nothing can be done about.
+async fn remove(inner: &Arc<Inner>, rows: &[Due]) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut batch = Batch::default();
+    for due in rows {
+        batch.remove(keys::due(due.at, due.kind, due.id));
+    }
+    if let Err(why) = inner.store.commit(batch).await {
+        tracing::warn!(%why, "due rows without a home could not be removed");
+    }
+}

@@ -1,0 +1,423 @@
+//! What a transaction's actor does with its record: step, commit, answer, hand on the effects.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::Error;
+use crate::channel::CodeManifest;
+use crate::directory::LoadedAccount;
+use crate::engine::Inner;
+use crate::machine::transaction::{self as machine, AppPolicy, BillDecision};
+use crate::machine::{Effect, Input, Moment, Refusal, Source, Step};
+use crate::model::{Bill, CallKind, Transaction, TransactionId};
+use crate::secrets::Secret;
+use crate::store::{CommitError, RowKey, Seq, Table, keys, notes};
+
+use super::batch::{Before, batch_of};
+use super::dispatcher::Job;
+use super::ticket::Ticket;
+use super::transaction::{Carried, Creation, Settled, What};
+
+/// How often a step is made again because rows changed under it.
+const RETRIES: usize = 16;
+/// How many steps may follow from waking up.
+const WAKING_STEPS: usize = 8;
+
+/// Why a message came to nothing.
+pub(crate) enum Failure {
+    /// It is refused; the record is as it was.
+    Refused(Error),
+    /// What is held may not be what is durable: read again.
+    Distrust(Error),
+    /// The record made the machine fail.
+    Poisoned(String),
+}
+
+impl From<Error> for Failure {
+    fn from(why: Error) -> Self {
+        Self::Refused(why)
+    }
+}
+
+/// A record and what belongs to it, as of certain commits.
+pub(crate) struct Held {
+    record: Transaction,
+    seen: Seq,
+    bill: Bill,
+    bill_seen: Seq,
+    rules: CodeManifest,
+}
+
+impl Held {
+    /// Reads a record and what belongs to it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::SetAside`] when it does not decode; the store cannot answer.
+    pub async fn read(inner: &Arc<Inner>, id: TransactionId) -> Result<Self, Error> {
+        let (record, seen) = inner.reader.record::<Transaction>(keys::transaction(id)).await?;
+        let record = record.ok_or(Error::NotFound("transaction"))?;
+        let (bill, bill_seen) =
+            inner.reader.record::<Bill>(keys::bill(record.app_id, record.mode, &record.bill_num)).await?;
+        let bill = bill.ok_or_else(|| Error::Internal(format!("the bill row of transaction {id} is missing")))?;
+        let rules = rules_of(inner, &record).await?;
+        Ok(Self { record, seen, bill, bill_seen, rules })
+    }
+}
+
+/// The manifest by which a record is kept: of its code, as the adapter of its account serves it.
+async fn rules_of(inner: &Inner, record: &Transaction) -> Result<CodeManifest, Error> {
+    let attempt =
+        record.attempts.last().ok_or_else(|| Error::Internal(format!("transaction {} has no attempt", record.id)))?;
+    let account = account_of(inner, attempt.account_id).await?;
+    rules_by(inner, &account, record).cloned()
+}
+
+fn rules_by<'a>(inner: &'a Inner, account: &LoadedAccount, record: &Transaction) -> Result<&'a CodeManifest, Error> {
+    let adapter = &account.record.adapter;
+    inner
+        .adapters
+        .rules(adapter, &record.channel)
+        .ok_or_else(|| Error::Conflict(format!("no adapter called {adapter} that serves {} is here", record.channel)))
+}
+
+/// The account of that id.
+///
+/// # Errors
+/// The store cannot answer; [`Error::Internal`] when there is none.
+pub(crate) async fn account_of(inner: &Inner, id: crate::model::AccountId) -> Result<Arc<LoadedAccount>, Error> {
+    let account = inner.directory.account(id).await?;
+    account.ok_or_else(|| Error::Internal(format!("account {id} is missing")))
+}
+
+/// Keeps one record.
+pub(crate) struct Keeper {
+    inner: Arc<Inner>,
+    held: Option<Held>,
+    /// Whether `resume` has said what goes on.
+    resumed: bool,
+    /// Answers to calls that are awaited.
+    calling: usize,
+}
+
+impl Keeper {
+    /// For a record that is about to be made.
+    pub fn empty(inner: &Arc<Inner>) -> Self {
+        Self { inner: Arc::clone(inner), held: None, resumed: true, calling: 0 }
+    }
+
+    /// For a record that was read.
+    pub fn holding(inner: &Arc<Inner>, held: Held) -> Self {
+        Self { inner: Arc::clone(inner), held: Some(held), resumed: false, calling: 0 }
+    }
+
+    /// Answers to calls that are awaited.
+    pub fn calling(&self) -> usize {
+        self.calling
+    }
+
+    /// Works on one message.
+    ///
+    /// # Errors
+    /// [`Failure`]; evidence is never refused by the machine, only by a store that cannot take it.
+    pub async fn work(&mut self, what: What, ticket: Option<Ticket>) -> Result<Settled, Failure> {
+        if !self.resumed {
+            self.resume().await?;
+            self.resumed = true;
+        }
+        match what {
+            What::Create(creation) => self.create(*creation).await,
+            What::Input(boxed) => {
+                let (input, carried) = *boxed;
+                self.apply(input, carried, ticket).await
+            }
+            What::Due => {
+                let now = self.inner.clock.now().wall;
+                if self.held()?.record.due_at.is_some_and(|due| due <= now) {
+                    self.apply(Input::Due, Carried::default(), ticket).await
+                } else {
+                    self.settled()
+                }
+            }
+            #[cfg(test)]
+            What::Panic => panic!("told to"),
+        }
+    }
+
+    fn held(&self) -> Result<&Held, Failure> {
+        self.held.as_ref().ok_or(Failure::Distrust(Error::NotFound("transaction")))
+    }
+
+    fn settled(&self) -> Result<Settled, Failure> {
+        Ok(Settled::Now(Box::new(self.held()?.record.clone())))
+    }
+
+    /// What goes on after a start, a rest or a death: the machine alone says so.
+    async fn resume(&mut self) -> Result<(), Failure> {
+        let held = self.held()?;
+        let moment = self.moment(&held.record);
+        let mut effects = caught(|| machine::resume(&held.record, moment, &held.rules))?;
+        for _ in 0..WAKING_STEPS {
+            let (feeds, rest): (Vec<_>, Vec<_>) =
+                effects.into_iter().partition(|effect| matches!(effect, Effect::Feed(_)));
+            self.hand_on(rest, None, None);
+            effects = Vec::new();
+            for feed in feeds {
+                if let Effect::Feed(input) = feed {
+                    match self.apply(input, Carried::default(), None).await {
+                        // What is refused now will be looked at when it is due.
+                        Ok(_) | Err(Failure::Refused(_)) => {}
+                        Err(failure) => return Err(failure),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the record, unless another one stands for the request.
+    async fn create(&mut self, creation: Creation) -> Result<Settled, Failure> {
+        if self.held.is_some() {
+            return Err(Failure::Refused(Error::Internal("the record is there already".to_owned())));
+        }
+        let Creation { draft, made_at, first, strict, idempotency } = creation;
+        let account = account_of(&self.inner, draft.account_id).await?;
+        let policy = self.policy(draft.app_id).await?;
+        for _ in 0..RETRIES {
+            let claim = match self.inner.claim(idempotency.as_ref()).await? {
+                crate::front::Claimed::Before(id) => return Ok(Settled::Other(TransactionId(id))),
+                crate::front::Claimed::New(claim) => claim,
+            };
+            let bill_key = keys::bill(draft.app_id, draft.mode, &draft.bill_num);
+            let (bill, bill_seen) = self.inner.reader.record::<Bill>(bill_key).await?;
+            match self.bill_decision(bill.as_ref(), &draft, strict).await? {
+                BillDecision::New => {}
+                BillDecision::Reuse(id) => return Ok(Settled::Other(id)),
+                BillDecision::Conflict(id) => return Err(Error::BillNumberConflict(id).into()),
+            }
+            let rules = self.rules_for(&account, &draft)?.clone();
+            let now = self.inner.clock.now();
+            let record = caught(|| machine::create(draft.clone(), made_at, &rules))?;
+            self.inner.births.born(record.id, now.monotonic);
+            let bill = machine::bill_after_create(bill.as_ref(), record.id);
+            let moment = self.moment(&record);
+            let step = caught(|| machine::step(&record, &bill, &first, moment, &rules, &policy))?;
+            let mut step = step.map_err(|why| Failure::Refused(refused(&why)))?;
+            step.bill = Some(step.bill.take().unwrap_or(bill));
+            let before = Before { record: None, seen: Seq(0), bill_seen, once_seen: Seq(0), account: None };
+            let (mut batch, record) = batch_of(&self.inner, &step, &before, None);
+            claim.join(&mut batch, "transaction", record.id.0, now.wall);
+            match self.inner.store.commit(batch).await {
+                Ok(committed) => {
+                    let bill = step.bill.take().ok_or_else(|| Error::Internal("a bill row was made".to_owned()))?;
+                    self.held = Some(Held { record, seen: committed.seq, bill, bill_seen: committed.seq, rules });
+                    self.inner.metrics.commits.add(1);
+                    self.hand_on(step.effects, None, None);
+                    return self.settled();
+                }
+                Err(CommitError::Conflict(_) | CommitError::Stale) => {}
+                Err(why) => return Err(commit_failure(why)),
+            }
+        }
+        Err(Failure::Refused(Error::Busy))
+    }
+
+    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&CodeManifest, Failure> {
+        let rules = self.inner.adapters.rules(&account.record.adapter, &draft.channel);
+        rules.ok_or_else(|| Failure::Refused(Error::UnknownChannel(draft.channel.to_string())))
+    }
+
+    async fn bill_decision(
+        &self,
+        bill: Option<&Bill>,
+        draft: &machine::Draft,
+        strict: bool,
+    ) -> Result<BillDecision, Failure> {
+        let mut candidates = Vec::new();
+        if strict && let Some(bill) = bill {
+            for id in machine::bill_candidates(bill) {
+                let (record, _) = self.inner.reader.record::<Transaction>(keys::transaction(id)).await?;
+                candidates.extend(record);
+            }
+        }
+        let candidates: Vec<&Transaction> = candidates.iter().collect();
+        caught(|| machine::bill_decision(bill, &candidates, draft.door, &draft.content_digest, strict))
+    }
+
+    /// One step and its commit, made again as often as rows change under it.
+    async fn apply(&mut self, input: Input, carried: Carried, ticket: Option<Ticket>) -> Result<Settled, Failure> {
+        let Carried { raw, idempotency, token, answers_call } = carried;
+        if answers_call {
+            self.calling = self.calling.saturating_sub(1);
+        }
+        let policy = self.policy(self.held()?.record.app_id).await?;
+        for _ in 0..RETRIES {
+            let claim = match self.inner.claim(idempotency.as_ref()).await? {
+                // The command was done before, under the same key: the record as it is now.
+                crate::front::Claimed::Before(_) => return self.settled(),
+                crate::front::Claimed::New(claim) => claim,
+            };
+            let held = self.held()?;
+            let moment = self.moment(&held.record);
+            let stepped = caught(|| machine::step(&held.record, &held.bill, &input, moment, &held.rules, &policy))?;
+            let step = match stepped {
+                Ok(step) => step,
+                Err(Refusal::TokenKnown) => return self.settled(),
+                Err(why) => return Err(Failure::Refused(refused(&why))),
+            };
+            if !step.changed && idempotency.is_none() {
+                self.hand_on(step.effects, token, ticket);
+                return self.settled();
+            }
+            match self.commit(step, claim, raw.as_ref()).await {
+                Ok(effects) => {
+                    self.hand_on(effects, token, ticket);
+                    return self.settled();
+                }
+                Err(Again::Reread) => self.reread().await?,
+                Err(Again::Never(failure)) => return Err(failure),
+            }
+        }
+        Err(Failure::Refused(Error::Busy))
+    }
+
+    async fn commit(
+        &mut self,
+        step: Step,
+        claim: crate::front::Claim,
+        raw: Option<&crate::model::Sealed>,
+    ) -> Result<Vec<Effect>, Again> {
+        let held = self.held().map_err(Again::Never)?;
+        let paused = match &step.pauses_account {
+            Some((id, _)) => {
+                let read = self.inner.reader.record::<crate::model::Account>(keys::account(*id)).await;
+                let (account, seen) = read.map_err(|why| Again::Never(why.into()))?;
+                account.map(|account| (account, seen))
+            }
+            None => None,
+        };
+        let once_seen = match step.claims_once {
+            Some(hash) => self.once_free(hash).await.map_err(Again::Never)?,
+            None => Seq(0),
+        };
+        let (seen, bill_seen) = (held.seen, held.bill_seen);
+        let before = Before { record: Some(&held.record), seen, bill_seen, once_seen, account: paused };
+        let (mut batch, record) = batch_of(&self.inner, &step, &before, raw);
+        claim.join(&mut batch, "transaction", record.id.0, self.inner.clock.now().wall);
+        match self.inner.store.commit(batch).await {
+            Ok(committed) => {
+                self.inner.metrics.commits.add(1);
+                let held = self.held.as_mut().ok_or_else(|| Again::Never(Error::NotFound("transaction").into()))?;
+                if step.changed {
+                    held.record = record;
+                    held.seen = committed.seq;
+                }
+                if let Some(bill) = step.bill {
+                    held.bill = bill;
+                    held.bill_seen = committed.seq;
+                }
+                Ok(step.effects)
+            }
+            Err(CommitError::Conflict(key)) if key.table == Table::Once => {
+                Err(Again::Never(Failure::Refused(Error::TokenUsed)))
+            }
+            Err(CommitError::Conflict(_) | CommitError::Stale) => Err(Again::Reread),
+            Err(why) => Err(Again::Never(commit_failure(why))),
+        }
+    }
+
+    /// As of when nobody has used that once-key.
+    async fn once_free(&self, hash: [u8; 32]) -> Result<Seq, Failure> {
+        let key = RowKey::new(Table::Once, &[&hash]);
+        match self.inner.reader.record::<notes::OnceOwner>(key).await? {
+            (None, seen) => Ok(seen),
+            (Some(_), _) => Err(Failure::Refused(Error::TokenUsed)),
+        }
+    }
+
+    async fn reread(&mut self) -> Result<(), Failure> {
+        let id = self.held()?.record.id;
+        let read = Held::read(&self.inner, id).await;
+        self.held = Some(read.map_err(Failure::Distrust)?);
+        Ok(())
+    }
+
+    /// Hands effects on: after the commit that they follow from.
+    fn hand_on(&mut self, effects: Vec<Effect>, token: Option<Arc<Secret>>, ticket: Option<Ticket>) {
+        let Some(held) = &self.held else { return };
+        let ticket = ticket.map(Arc::new);
+        let record = Arc::new(held.record.clone());
+        for effect in effects {
+            let (number, kind, send, resign) = match effect {
+                Effect::Call { number, kind, send } => (number, kind, send, false),
+                Effect::Resign { number } => (number, CallKind::Create, 0, true),
+                // Only waking up says so, and it takes care of it itself.
+                Effect::Feed(_) => continue,
+            };
+            self.calling += 1;
+            let job = Job {
+                record: Arc::clone(&record),
+                number,
+                source: Source::Answer { call: kind, send },
+                kind,
+                resign,
+                token: token.clone(),
+                ticket: ticket.clone(),
+            };
+            self.inner.dispatcher.hand(&self.inner, job);
+        }
+    }
+
+    fn moment(&self, record: &Transaction) -> Moment {
+        let now = self.inner.clock.now();
+        Moment {
+            wall: now.wall,
+            alive: self.inner.births.alive(record.id, now.monotonic),
+            clock_confirmed: self.inner.births.clock_confirmed(),
+        }
+    }
+
+    async fn policy(&self, app: crate::model::AppId) -> Result<AppPolicy, Failure> {
+        let app = self.inner.directory.app(app).await?.ok_or(Error::NotFound("app"))?;
+        Ok(AppPolicy { late_policy: app.record.late_policy })
+    }
+}
+
+enum Again {
+    /// Rows changed: read them and step again.
+    Reread,
+    Never(Failure),
+}
+
+fn commit_failure(why: CommitError) -> Failure {
+    match why {
+        CommitError::OutcomeUnknown => Failure::Distrust(Error::OutcomeUnknown),
+        CommitError::Conflict(_)
+        | CommitError::Stale
+        | CommitError::Busy
+        | CommitError::TooLarge
+        | CommitError::Fenced(_) => Failure::Refused(why.into()),
+    }
+}
+
+/// What the machine's refusal is to a caller.
+fn refused(why: &Refusal) -> Error {
+    match why {
+        Refusal::Unsupported => Error::Unsupported,
+        Refusal::Unknown(_)
+        | Refusal::Ended(_)
+        | Refusal::Status(_)
+        | Refusal::CloseRequested
+        | Refusal::TooLate
+        | Refusal::TokenKnown
+        | Refusal::Contradicts(_) => Error::Conflict(why.to_string()),
+        Refusal::Range | Refusal::AttemptsUsedUp => Error::LimitReached(why.to_string()),
+    }
+}
+
+/// Runs the machine so that a defect in it ends this message and not the thread's other work.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        Failure::Poisoned(format!("the machine failed: {}", what.unwrap_or("it says nothing")))
+    })
+}

@@ -1,0 +1,140 @@
+//! After a subscription has changed: its waiting deliveries are held, released or cancelled, in bounded batches.
+//!
+//! That this is to be done is a row of the due table, written with the change; it is removed when all is done, so that
+//! a crash in between only delays.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+use crate::engine::Inner;
+use crate::machine::delivery::{DeliveryInput, step};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryMode, Subscription, SubscriptionId, SubscriptionState, Target, Timestamp,
+};
+use crate::store::keys::DueKind;
+use crate::store::{Batch, CommitError, Scan, Store, Table, keys, records};
+
+use super::delivering::read_subscription;
+
+/// Deliveries that are looked at for one commit.
+const PAGE: usize = 256;
+
+/// Subscriptions whose function is missing, each told once.
+#[derive(Default)]
+pub(crate) struct MissingFunctions(Mutex<BTreeSet<SubscriptionId>>);
+
+impl MissingFunctions {
+    /// Whether it is the first time.
+    pub fn first(&self, id: SubscriptionId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
+    }
+}
+
+/// Has the waiting deliveries of a subscription follow it: joins the commit that changes it.
+pub(crate) fn follow(batch: &mut Batch, id: SubscriptionId, now: Timestamp) {
+    batch.move_due(DueKind::Maintenance, id.0, None, Some(now));
+}
+
+/// What the deliveries of a subscription are to do.
+fn wanted(inner: &Inner, subscription: &Subscription) -> DeliveryInput {
+    match (subscription.state, subscription.delivery) {
+        (SubscriptionState::Deleted, _) => DeliveryInput::Cancel,
+        (SubscriptionState::Disabled, _) | (_, DeliveryMode::TestSendsOnly) => DeliveryInput::Hold,
+        (SubscriptionState::Enabled, DeliveryMode::Events) => match &subscription.target {
+            Target::Function(name) if !inner.sender.functions().contains(name) => DeliveryInput::Hold,
+            Target::Function(_) | Target::Url(_) => DeliveryInput::Release,
+        },
+    }
+}
+
+/// Goes through all deliveries of a subscription, then removes the due row that asked for it.
+///
+/// # Errors
+/// The store cannot answer or take it; the row stays and it is done again.
+pub(crate) async fn sweep(inner: &Arc<Inner>, id: SubscriptionId, asked_at: Timestamp) -> Result<(), Error> {
+    let mut from = id.bytes().to_vec();
+    while let Some(next) = sweep_page(inner, id, from).await? {
+        from = next;
+    }
+    let mut batch = Batch::default();
+    batch.remove(keys::due(asked_at, DueKind::Maintenance, id.0));
+    inner.store.commit(batch).await?;
+    Ok(())
+}
+
+/// One page, from that key of the index on. Returns where the next one begins.
+async fn sweep_page(inner: &Arc<Inner>, id: SubscriptionId, from: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+    let subscription = read_subscription(inner, id).await?;
+    let input = wanted(inner, &subscription);
+    loop {
+        let scan = Scan { from: from.clone(), ..Scan::prefix(Table::DeliveryBySubscription, id.bytes(), PAGE) };
+        let (deliveries, last, more) = inner.reader.run(move |store| read_page(store, &scan)).await??;
+        let now = inner.clock.now().wall;
+        let mut batch = Batch::default();
+        for (delivery, seen) in &deliveries {
+            if let Ok(after) = step(delivery, input.clone(), now, &inner.settings.schedule) {
+                batch.watch(keys::delivery(after.id), *seen).put_delivery(Some(delivery), &after);
+            }
+        }
+        if !batch.puts.is_empty() {
+            match inner.store.commit(batch).await {
+                Ok(_) => {}
+                Err(CommitError::Conflict(_) | CommitError::Stale) => continue,
+                Err(why) => return Err(why.into()),
+            }
+        }
+        // The first key behind the last one.
+        return Ok(last.filter(|_| more).map(|mut key| {
+            key.push(0);
+            key
+        }));
+    }
+}
+
+type Page = (Vec<(Delivery, crate::store::Seq)>, Option<Vec<u8>>, bool);
+
+fn read_page(store: &dyn Store, scan: &Scan) -> Result<Page, Error> {
+    let rows = store.scan(scan)?;
+    let mut deliveries = Vec::new();
+    for (key, _) in &rows.rows {
+        let Some(id) = keys::last_id::<DeliveryId>(key) else { continue };
+        match records::read_record::<Delivery>(store, &keys::delivery(id)) {
+            Ok((Some(delivery), seen)) => deliveries.push((delivery, seen)),
+            Ok((None, _)) => {}
+            Err(crate::store::StoreError::Row { key, why }) => {
+                tracing::error!(?key, why, "a delivery does not decode and stays as it is");
+            }
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok((deliveries, rows.rows.last().map(|(key, _)| key.to_vec()), rows.more))
+}
+
+/// Subscriptions whose function is registered now: what was held because it was missing is to go on.
+///
+/// # Errors
+/// The store cannot answer or take it.
+pub(crate) async fn follow_functions(inner: &Arc<Inner>) -> Result<(), Error> {
+    let mut from = Vec::new();
+    loop {
+        let scan = Scan { from, ..Scan::prefix(Table::Subscription, &[], 1_000) };
+        let page = inner.reader.run(move |store| records::scan_records::<Subscription>(store, &scan)).await??;
+        let mut batch = Batch::default();
+        let now = inner.clock.now().wall;
+        for subscription in page.records.iter().filter_map(|(_, record)| record.as_ref().ok()) {
+            let registered = |name: &String| inner.sender.functions().contains(name);
+            if let Target::Function(name) = &subscription.target
+                && subscription.state == SubscriptionState::Enabled
+                && registered(name)
+            {
+                follow(&mut batch, subscription.id, now);
+            }
+        }
+        if !batch.puts.is_empty() {
+            inner.store.commit(batch).await?;
+        }
+        let Some((last, _)) = page.records.last().filter(|_| page.more) else { return Ok(()) };
+        from = [&last[..], &[0]].concat();
+    }
+}

@@ -1,0 +1,8 @@
+//! The actors as a merchant, a channel and a disk notice them: over the memory store, a scripted channel and a virtual
+//! clock.
+
+mod basics;
+mod deliveries;
+mod script;
+mod supervision;
+mod world;

@@ -1,0 +1,132 @@
+//! Webhooks as a merchant's receiver notices them.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::world::World;
+use crate::api::{CreateSubscription, DeliveryFilter, PageRequest, TargetRequest, UpdateSubscription};
+use crate::model::{Delivery, DeliveryMode, DeliveryState, EventKind, Subscription, SubscriptionState};
+
+const PAGE: PageRequest = PageRequest { after: None, limit: 100, newest_first: false };
+
+async fn subscribe(world: &World, function: &str) -> Subscription {
+    let request = CreateSubscription {
+        target: TargetRequest::Function(function.to_owned()),
+        headers: Vec::new(),
+        event_types: Vec::new(),
+        delivery: DeliveryMode::Events,
+        secret: None,
+        description: String::new(),
+    };
+    world.engine.create_subscription(world.scope, request, None).await.expect("a subscription").subscription
+}
+
+async fn pay(world: &World, bill: &str) {
+    let id = world.create(bill).await.expect("created").transaction.id;
+    assert!(world.notify(id, "paid").await.accepted);
+}
+
+async fn only(world: &World) -> Delivery {
+    let page = world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list");
+    assert_eq!(page.items.len(), 1);
+    page.items[0].clone()
+}
+
+#[tokio::test]
+async fn a_success_is_told_once() {
+    // The function gets the event, and the delivery says so.
+    let world = World::new().await;
+    subscribe(&world, "hook").await;
+    pay(&world, "bill-1").await;
+    world.hooked(1).await;
+    world.until("delivered", async || matches!(only(&world).await.state, DeliveryState::Delivered { .. })).await;
+    world.clock.advance(Duration::from_hours(60));
+    assert_eq!(world.hooked.lock().expect("no panic").len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_again_on_the_schedule() {
+    // Eleven tries, each not before its time, also across restarts; then it is exhausted, and can be resumed.
+    let mut world = World::new().await;
+    world.hook_fails.store(true, Ordering::SeqCst);
+    subscribe(&world, "hook").await;
+    pay(&world, "bill-1").await;
+    for (index, gap) in crate::machine::schedule::ORIGINAL.iter().enumerate() {
+        world.hooked(index + 1).await;
+        world.until("the try is kept", async || only(&world).await.tries_done as usize == index + 1).await;
+        if index == 4 {
+            world = world.restarted();
+        }
+        world.clock.advance(*gap - Duration::from_secs(1));
+        tokio::task::yield_now().await;
+        assert_eq!(world.hooked.lock().expect("no panic").len(), index + 1, "early at {index}");
+        world.clock.advance(Duration::from_secs(1));
+    }
+    world.hooked(11).await;
+    world.until("exhausted", async || only(&world).await.state == DeliveryState::Exhausted).await;
+    world.hook_fails.store(false, Ordering::SeqCst);
+    let id = only(&world).await.id;
+    world.engine.resume_delivery(world.scope, id).await.expect("resumed");
+    world.hooked(12).await;
+    world.until("delivered", async || matches!(only(&world).await.state, DeliveryState::Delivered { .. })).await;
+}
+
+#[tokio::test]
+async fn a_resend_is_one_try_outside_the_schedule() {
+    // It tells what came of it; success makes it delivered.
+    let world = World::new().await;
+    world.hook_fails.store(true, Ordering::SeqCst);
+    subscribe(&world, "hook").await;
+    pay(&world, "bill-1").await;
+    world.until("the first try", async || only(&world).await.tries_done == 1).await;
+    let id = only(&world).await.id;
+    let failed = world.engine.resend_delivery(world.scope, id, None).await.expect("sent");
+    assert!(failed.attempt.resend && !failed.attempt.result.is_success());
+    assert!(matches!(failed.delivery.state, DeliveryState::Due { .. }));
+    world.hook_fails.store(false, Ordering::SeqCst);
+    let sent = world.engine.resend_delivery(world.scope, id, None).await.expect("sent");
+    assert!(sent.attempt.result.is_success());
+    assert!(matches!(sent.delivery.state, DeliveryState::Delivered { .. }));
+}
+
+#[tokio::test]
+async fn deliveries_follow_their_subscription() {
+    // Disabled: held. Enabled: tried. Deleted: cancelled.
+    let world = World::new().await;
+    world.hook_fails.store(true, Ordering::SeqCst);
+    let subscription = subscribe(&world, "hook").await;
+    pay(&world, "bill-1").await;
+    world.until("the first try", async || only(&world).await.tries_done == 1).await;
+    let state = |state| UpdateSubscription { state: Some(state), ..UpdateSubscription::default() };
+    let update = |to| world.engine.update_subscription(world.scope, subscription.id, state(to));
+    update(SubscriptionState::Disabled).await.expect("disabled");
+    world.until("held", async || only(&world).await.state == DeliveryState::Held).await;
+    update(SubscriptionState::Enabled).await.expect("enabled");
+    world.until("due", async || matches!(only(&world).await.state, DeliveryState::Due { .. })).await;
+    world.engine.delete_subscription(world.scope, subscription.id).await.expect("deleted");
+    world.until("cancelled", async || only(&world).await.state == DeliveryState::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_function_nobody_registered_costs_no_try() {
+    // The delivery is held, with an alarm and without a try.
+    let world = World::new().await;
+    subscribe(&world, "nobody").await;
+    pay(&world, "bill-1").await;
+    world.until("held", async || only(&world).await.state == DeliveryState::Held).await;
+    assert_eq!(only(&world).await.tries_done, 0);
+    let alarms = world.engine.metrics().alarms;
+    assert!(alarms.iter().any(|(kind, count)| format!("{kind:?}") == "FunctionMissing" && *count == 1), "{alarms:?}");
+}
+
+#[tokio::test]
+async fn the_test_button_takes_the_same_path() {
+    // It sends an example now and keeps nothing.
+    let world = World::new().await;
+    let subscription = subscribe(&world, "hook").await;
+    let sent = world.engine.test_subscription(world.scope, subscription.id, EventKind::PaymentSucceeded).await;
+    assert!(sent.expect("sent").success);
+    assert_eq!(world.hooked.lock().expect("no panic").len(), 1);
+    let page = world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list");
+    assert!(page.items.is_empty());
+}

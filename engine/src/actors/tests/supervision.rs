@@ -1,0 +1,185 @@
+//! Actors that die, records that kill, full queues, rest and return: each fact about actix that we answer.
+
+use std::time::Duration;
+
+use super::world::World;
+use crate::actors::router::ENTITY_MAX;
+use crate::actors::transaction::{Settled, TransactionMessage, What};
+use crate::api::PageRequest;
+use crate::machine::Input;
+use crate::model::{Requester, TransactionId};
+use crate::{Engine, Error};
+
+fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
+    let (message, answer) = TransactionMessage::new(what, None);
+    engine.inner().system().expect("it runs").transactions().send(id, message);
+    answer
+}
+
+fn input(input: Input) -> What {
+    What::Input(Box::new((input, crate::actors::transaction::Carried::default())))
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_message() {
+    // The message that kills is answered with an error; those behind it and after it find a new actor (facts 1 and 2).
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    let killer = send(&world.engine, id, What::Panic);
+    let behind = send(&world.engine, id, What::Due);
+    assert!(matches!(world.within(killer).await, Ok(Err(Error::Internal(_))) | Err(_)));
+    assert!(matches!(world.within(behind).await, Ok(Ok(Settled::Now(_)))));
+    assert!(world.notify(id, "paid").await.accepted);
+    world.status(id, "succeeded").await;
+    assert_eq!(world.engine.metrics().actors_died, 1);
+}
+
+#[tokio::test]
+async fn a_record_that_kills_twice_is_set_aside() {
+    // Then nothing works on it, what is verified waits in the inbox, and an operator's retry brings both back.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    for _ in 0..2 {
+        drop(world.within(send(&world.engine, id, What::Panic)).await);
+    }
+    world
+        .until("it is set aside", async || {
+            matches!(world.engine.transaction(world.scope, id).await, Err(Error::SetAside))
+        })
+        .await;
+    let page = PageRequest { after: None, limit: 10, newest_first: false };
+    let list = world.engine.set_aside(page).await.expect("a list");
+    assert_eq!((list.items[0].kind, list.items[0].id.clone()), ("transaction", id.to_string()));
+    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Err(Error::SetAside))));
+    assert!(world.notify(id, "paid").await.accepted);
+    assert_eq!(world.engine.inbox(page).await.expect("a list").items.len(), 1);
+    world.engine.retry_set_aside("transaction", &id.to_string()).await.expect("retried");
+    world.status(id, "succeeded").await;
+    assert!(world.engine.inbox(page).await.expect("a list").items.is_empty());
+    assert!(world.engine.set_aside(page).await.expect("a list").items.is_empty());
+}
+
+#[tokio::test]
+async fn two_deaths_with_work_between_set_nothing_aside() {
+    // Only deaths in a row count.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    for _ in 0..3 {
+        drop(world.within(send(&world.engine, id, What::Panic)).await);
+        assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_at_once() {
+    // Behind one commit that hangs eight messages fit, further ones are refused at once; the rest is answered (fact 3).
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    world.store.hold();
+    let first = send(&world.engine, id, input(Input::Close(Requester::Merchant)));
+    let mut waiting: Vec<_> = (0..2 * ENTITY_MAX).map(|_| send(&world.engine, id, What::Due)).collect();
+    let at_least = ENTITY_MAX + 1;
+    let mut busy = 0;
+    for answer in waiting.split_off(ENTITY_MAX - 1) {
+        busy += usize::from(matches!(world.within(answer).await, Ok(Err(Error::Busy))));
+    }
+    assert_eq!(busy, at_least);
+    world.store.release();
+    assert!(matches!(world.within(first).await, Ok(Ok(_))));
+}
+
+#[tokio::test]
+async fn a_full_shard_is_busy_at_once() {
+    // A message without a place in its shard is refused before it reaches any mailbox (fact 3).
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    let lanes = world.engine.inner().system().expect("it runs").transactions();
+    world.until("nothing is under way", async || lanes.take_all(id).is_some()).await;
+    let places = lanes.take_all(id);
+    assert!(places.is_some());
+    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Err(Error::Busy))));
+    drop(places);
+    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+}
+
+#[tokio::test]
+async fn nothing_is_handled_while_a_commit_is_awaited() {
+    // The message behind a commit sees what it committed, never the state before it (fact 5).
+    let world = World::new().await;
+    let before = world.create("bill-1").await.expect("created").transaction;
+    world.store.hold();
+    let close = send(&world.engine, before.id, input(Input::Close(Requester::Merchant)));
+    let mut look = send(&world.engine, before.id, What::Due);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(look.try_recv().is_err(), "it was handled before the commit");
+    world.store.release();
+    assert!(matches!(world.within(close).await, Ok(Ok(_))));
+    let Ok(Ok(Settled::Now(seen))) = world.within(look).await else { panic!("it is answered") };
+    assert!(seen.version > before.version, "{} after {}", seen.version, before.version);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_stops_nothing() {
+    // A command whose caller is gone runs to its end (fact 4).
+    let world = World::new().await;
+    world.store.hold();
+    let request = world.request("bill-1");
+    let mut create = Box::pin(world.engine.create_transaction(world.scope, request, None));
+    assert!(futures_util::FutureExt::now_or_never(&mut create).is_none());
+    drop(create);
+    world.store.release();
+    world
+        .until("it is made all the same", async || {
+            world.store.release();
+            world.provider.count("create") == 1
+        })
+        .await;
+    let again = world.create("bill-1").await.expect("an answer");
+    assert!(!again.first);
+}
+
+#[tokio::test]
+async fn signing_does_not_stop_the_actors() {
+    // While an adapter blocks its thread, other transactions of the same arbiter are answered (fact 6).
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    world.script.gate.close();
+    let stuck = world.create_only("bill-2").await.expect("created").transaction;
+    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+    assert_eq!(world.provider.count("create"), 1);
+    world.script.gate.open();
+    world.status(stuck.id, "awaiting_payer").await;
+}
+
+#[tokio::test]
+async fn an_idle_actor_rests_and_returns() {
+    // With nothing to do it leaves memory; the next message finds the record as it was.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    world
+        .until("it rests", async || {
+            world.clock.advance(Duration::from_secs(2));
+            world.engine.metrics().live_transactions == 0
+        })
+        .await;
+    assert!(world.notify(id, "paid").await.accepted);
+    world.status(id, "succeeded").await;
+}
+
+#[tokio::test]
+async fn a_message_that_races_rest_is_never_lost() {
+    // Whenever a message comes while actors are let go, it is answered.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    for _ in 0..500 {
+        world.clock.advance(Duration::from_secs(3));
+        let answers: Vec<_> = (0..3).map(|_| send(&world.engine, id, What::Due)).collect();
+        world.clock.advance(Duration::from_secs(3));
+        for answer in answers {
+            let answer = world.within(answer).await.expect("it is answered");
+            assert!(matches!(answer, Ok(Settled::Now(_)) | Err(Error::Busy)), "{answer:?}");
+        }
+    }
+}

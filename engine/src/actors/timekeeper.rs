@@ -1,0 +1,301 @@
+//! The timekeeper: fires what is due. Due times are rows of the store; only the near future is in memory.
+//!
+//! It is told of new and removed rows by the store's commits, reads ahead, and reads everything anew now and then, so
+//! that a row that was offered in vain is offered again. What fires stays *offered* until its row is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::future::select;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::Error;
+use crate::engine::Inner;
+use crate::model::{RawId, Timestamp};
+use crate::store::keys::{self, Due, DueKind};
+use crate::store::{CommitListener, Health, Put, Scan, Seq, Store, Table};
+
+use super::firing;
+
+/// How far ahead rows are read.
+const AHEAD: Duration = Duration::from_mins(1);
+/// When what was read ahead ends sooner than this, more is read.
+const MARGIN: Duration = Duration::from_secs(20);
+/// Rows of one kind in memory that wait for their time; twice as many for a moment.
+const NEAR_MAX: usize = 16_384;
+/// Rows of one kind that were offered and are still there.
+const OFFERED_MAX: usize = 200_000;
+/// Rows read at once.
+const PAGE: usize = 4_096;
+/// What was offered and is still there is offered again after this.
+const OFFER_AGAIN: Duration = Duration::from_mins(1);
+/// A clock that jumps ahead is noticed within this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Due transactions that are worked off at once, their calls included.
+const TRANSACTIONS_AT_ONCE: usize = 512;
+/// Groups of due deliveries that are handed over at once.
+const DELIVERIES_AT_ONCE: usize = 4;
+/// Sweeps of subscriptions at once.
+const SWEEPS_AT_ONCE: usize = 4;
+/// Deliveries handed over together.
+const GROUP: usize = 256;
+
+/// Fires what is due.
+pub(crate) struct Timekeeper {
+    lanes: Mutex<[Lane; 3]>,
+    pub(super) wake: Arc<Notify>,
+    pub(super) transactions: Arc<Semaphore>,
+    deliveries: Arc<Semaphore>,
+    sweeps: Arc<Semaphore>,
+}
+
+/// Due rows of one kind.
+struct Lane {
+    kind: DueKind,
+    /// Known, and waiting for their time.
+    near: BTreeSet<Due>,
+    /// Fired, and when by the monotonic clock.
+    offered: BTreeMap<Due, Duration>,
+    /// Rows before this one are known.
+    known_to: Due,
+    /// What was heard while rows are being read; `None`: they are not.
+    heard: Option<Vec<(Due, bool)>>,
+    /// When everything was read from the beginning.
+    read_at: Option<Duration>,
+}
+
+/// The first of all rows.
+const FIRST: (u64, [u8; 12]) = (0, [0; 12]);
+
+fn first() -> Due {
+    Due { at: Timestamp::from_millis(FIRST.0), kind: DueKind::Transaction, id: RawId(FIRST.1) }
+}
+
+impl Lane {
+    fn new(kind: DueKind) -> Self {
+        Self { kind, near: BTreeSet::new(), offered: BTreeMap::new(), known_to: first(), heard: None, read_at: None }
+    }
+
+    /// A row was written or removed. Whether the next one due may be another now.
+    fn hear(&mut self, due: Due, there: bool) -> bool {
+        if let Some(heard) = &mut self.heard {
+            heard.push((due, there));
+        }
+        if !there {
+            self.near.remove(&due);
+            self.offered.remove(&due);
+            return false;
+        }
+        self.know(due)
+    }
+
+    fn know(&mut self, due: Due) -> bool {
+        if due >= self.known_to || self.offered.contains_key(&due) {
+            return false;
+        }
+        self.near.insert(due);
+        // Bounded: what does not fit is not known, and is read when its time comes near.
+        if self.near.len() > 2 * NEAR_MAX {
+            while self.near.len() > NEAR_MAX
+                && let Some(last) = self.near.pop_last()
+            {
+                self.known_to = last;
+            }
+        }
+        self.near.first() == Some(&due)
+    }
+
+    /// Up to `room` rows whose time has come.
+    fn take_due(&mut self, now: Timestamp, monotonic: Duration, room: usize) -> Vec<Due> {
+        let room = room.min(OFFERED_MAX.saturating_sub(self.offered.len()));
+        let mut due = Vec::new();
+        while due.len() < room
+            && self.near.first().is_some_and(|first| first.at <= now)
+            && let Some(first) = self.near.pop_first()
+        {
+            self.offered.insert(first, monotonic);
+            due.push(first);
+        }
+        due
+    }
+
+    /// Whether everything is to be read from the beginning, and from where on rows are to be read otherwise.
+    fn wants_reading(&mut self, now: Timestamp, monotonic: Duration) -> Option<Due> {
+        if self.heard.is_some() {
+            return None;
+        }
+        let old = self.read_at.is_none_or(|at| monotonic.saturating_sub(at) >= OFFER_AGAIN);
+        if old {
+            self.read_at = Some(monotonic);
+            self.offered.retain(|_, at| monotonic.saturating_sub(*at) < OFFER_AGAIN);
+            self.known_to = first();
+        }
+        let room = self.near.len() < NEAR_MAX / 2;
+        (old || (room && self.known_to.at <= now.after(MARGIN))).then(|| {
+            self.heard = Some(Vec::new());
+            self.known_to
+        })
+    }
+
+    fn read(&mut self, rows: BTreeSet<Due>, known_to: Due) {
+        self.known_to = self.known_to.max(known_to);
+        for due in rows {
+            self.know(due);
+        }
+        for (due, there) in self.heard.take().unwrap_or_default() {
+            if there {
+                self.know(due);
+            } else {
+                self.near.remove(&due);
+                self.offered.remove(&due);
+            }
+        }
+    }
+}
+
+impl Timekeeper {
+    /// One that knows nothing yet. It has to listen to the store's commits, and to [`run`](Self::run).
+    pub fn new() -> Self {
+        Self {
+            lanes: Mutex::new([DueKind::Transaction, DueKind::Delivery, DueKind::Maintenance].map(Lane::new)),
+            wake: Arc::new(Notify::new()),
+            transactions: Arc::new(Semaphore::new(TRANSACTIONS_AT_ONCE)),
+            deliveries: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
+            sweeps: Arc::new(Semaphore::new(SWEEPS_AT_ONCE)),
+        }
+    }
+
+    /// Forgets what it knows and reads everything anew.
+    pub fn begin_anew(&self) {
+        for lane in self.lanes().iter_mut() {
+            *lane = Lane { heard: lane.heard.take(), ..Lane::new(lane.kind) };
+        }
+        self.wake.notify_one();
+    }
+
+    /// Offered in vain: to be offered again when everything is read the next time.
+    pub fn not_taken(&self, due: &[Due]) {
+        let mut lanes = self.lanes();
+        for due in due {
+            for lane in lanes.iter_mut().filter(|lane| lane.kind == due.kind) {
+                lane.offered.remove(due);
+            }
+        }
+    }
+
+    /// Rows whose time has come and that are not done with.
+    pub fn backlog(&self, now: Timestamp) -> usize {
+        self.lanes()
+            .iter()
+            .map(|lane| lane.offered.len() + lane.near.iter().take_while(|due| due.at <= now).count())
+            .sum()
+    }
+
+    /// Fires what is due until the engine is gone.
+    pub async fn run(inner: Weak<Inner>) {
+        loop {
+            let Some(owner) = inner.upgrade() else { return };
+            let wake = Arc::clone(&owner.timekeeper.wake);
+            let wait = owner.timekeeper.turn(&owner).await;
+            let sleep = owner.clock.sleep(wait);
+            drop(owner);
+            select(sleep, std::pin::pin!(wake.notified())).await;
+        }
+    }
+
+    /// Reads ahead, fires, and says how long nothing more is to be done.
+    async fn turn(&self, inner: &Arc<Inner>) -> Duration {
+        if inner.store.health() != Health::Open || inner.commands.is_draining() {
+            return LONGEST_SLEEP;
+        }
+        for index in 0..3 {
+            let now = inner.clock.now();
+            let wanted = self.lanes()[index].wants_reading(now.wall, now.monotonic);
+            if let Some(from) = wanted
+                && let Err(why) = self.read_ahead(inner, index, from, now.wall).await
+            {
+                tracing::warn!(%why, "due rows cannot be read now");
+                self.lanes()[index].heard = None;
+                self.lanes()[index].read_at = None;
+                return LONGEST_SLEEP;
+            }
+        }
+        self.fire(inner);
+        let now = inner.clock.now().wall;
+        let lanes = self.lanes();
+        let next = lanes.iter().filter_map(|lane| lane.near.first()).map(|due| due.at).filter(|at| *at > now).min();
+        next.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
+    }
+
+    async fn read_ahead(&self, inner: &Arc<Inner>, index: usize, from: Due, now: Timestamp) -> Result<(), Error> {
+        let kind = self.lanes()[index].kind;
+        let to = now.after(AHEAD);
+        let (rows, known_to) = inner.reader.run(move |store| read_rows(store, kind, from, to)).await??;
+        self.lanes()[index].read(rows, known_to);
+        Ok(())
+    }
+
+    fn fire(&self, inner: &Arc<Inner>) {
+        let now = inner.clock.now();
+        let take = |index: usize, room: usize| self.lanes()[index].take_due(now.wall, now.monotonic, room);
+        for due in take(0, self.transactions.available_permits()) {
+            match Arc::clone(&self.transactions).try_acquire_owned() {
+                Ok(permit) => firing::transaction(inner, due, permit),
+                Err(_) => self.not_taken(&[due]),
+            }
+        }
+        while let Ok(permit) = Arc::clone(&self.deliveries).try_acquire_owned() {
+            let group = take(1, GROUP);
+            if group.is_empty() {
+                break;
+            }
+            firing::deliveries(inner, group, permit);
+        }
+        for due in take(2, self.sweeps.available_permits()) {
+            match Arc::clone(&self.sweeps).try_acquire_owned() {
+                Ok(permit) => firing::sweep(inner, due, permit),
+                Err(_) => self.not_taken(&[due]),
+            }
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, [Lane; 3]> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CommitListener for Timekeeper {
+    fn committed(&self, _: Seq, puts: &[Put]) {
+        let mut sooner = false;
+        for put in puts.iter().filter(|put| put.key.table == Table::Due) {
+            let Some(due) = keys::parse_due(&put.key.key) else { continue };
+            let mut lanes = self.lanes();
+            for lane in lanes.iter_mut().filter(|lane| lane.kind == due.kind) {
+                sooner |= lane.hear(due, put.value.is_some());
+            }
+        }
+        if sooner {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Rows of one kind from `from` on and not after `to`, as many as fit; and the first row that may be missing.
+fn read_rows(store: &dyn Store, kind: DueKind, from: Due, to: Timestamp) -> Result<(BTreeSet<Due>, Due), Error> {
+    let end = Due { at: to.after(Duration::from_millis(1)), ..first() };
+    let mut rows = BTreeSet::new();
+    let mut next = keys::due(from.at, from.kind, from.id).key.to_vec();
+    loop {
+        let scan = Scan { table: Table::Due, from: next, to: keys::due_after(to), newest_first: false, limit: PAGE };
+        let page = store.scan(&scan)?;
+        rows.extend(page.rows.iter().filter_map(|(key, _)| keys::parse_due(key)).filter(|due| due.kind == kind));
+        let Some((last, _)) = page.rows.last().filter(|_| page.more) else { return Ok((rows, end)) };
+        if rows.len() >= NEAR_MAX {
+            // The last one is read again: what follows it may be missing.
+            let known_to = rows.last().copied().unwrap_or(end);
+            return Ok((rows, known_to));
+        }
+        next = [&last[..], &[0]].concat();
+    }
+}

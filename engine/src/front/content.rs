@@ -1,0 +1,129 @@
+//! What a request says, as a digest: tells a repeat of a bill number from another payment under it.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::api::CreateTransaction;
+
+/// SHA-256 of the RFC 8785 form of the business fields as received: nulls dropped, before defaults, without the payer's
+/// address.
+///
+/// Numbers inside `extras` are written as they came through the JSON reader: the digest is compared with digests made
+/// here only.
+pub(super) fn content_digest(request: &CreateTransaction) -> [u8; 32] {
+    let payer = json!({
+        "openid": request.payer.openid,
+        "h5_type": request.payer.h5_type,
+        "qr_mode": request.payer.qr_mode,
+    });
+    let extras = request.extras.as_deref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| json!(text)));
+    let content = json!({
+        "amount": request.amount.minor(),
+        "currency": request.amount.currency().code(),
+        "channel": request.channel.as_str(),
+        "subject": request.subject,
+        "extras": extras.unwrap_or(Value::Null),
+        "return_url": request.return_url,
+        "show_url": request.show_url,
+        "timeout_ms": request.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        "payer": without_nulls(payer),
+    });
+    let mut text = String::new();
+    write(&without_nulls(content), &mut text);
+    Sha256::digest(text).into()
+}
+
+/// The object without its members that are null or empty objects of such.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.into_iter().filter(|(_, member)| !member.is_null()).collect::<Map<_, _>>())
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => other,
+    }
+}
+
+/// Members in the order of their names' UTF-16 code units, no white space.
+fn write(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by_key(|(name, _)| name.encode_utf16().collect::<Vec<_>>());
+            text.push('{');
+            for (index, (name, member)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::String(name.clone()).to_string());
+                text.push(':');
+                write(member, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write(item, text);
+            }
+            text.push(']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Currency, Door, Money, PayerInputs};
+
+    fn request() -> CreateTransaction {
+        CreateTransaction {
+            door: Door::Native,
+            bill_num: "b-1".parse().expect("a bill number"),
+            channel: "x_app".parse().expect("a code"),
+            amount: Money::new(100, Currency::CNY).expect("small"),
+            subject: "tea".to_owned(),
+            extras: Some(r#"{"b":1,"a":[true,null]}"#.to_owned()),
+            return_url: None,
+            show_url: None,
+            timeout: None,
+            payer: PayerInputs::default(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_is_not_content_does_not_count() {
+        // The payer's address, the wait, the door and the spelling of extras are no content; everything else is.
+        let same: [fn(&mut CreateTransaction); 4] = [
+            |it| it.payer.client_ip = Some("10.0.0.1".to_owned()),
+            |it| it.wait = Duration::from_secs(1),
+            |it| it.door = Door::Original,
+            |it| it.extras = Some(r#"{ "a": [true, null], "b": 1 }"#.to_owned()),
+        ];
+        let other: [fn(&mut CreateTransaction); 8] = [
+            |it| it.amount = Money::new(101, Currency::CNY).expect("small"),
+            |it| it.channel = "x_web".parse().expect("a code"),
+            |it| it.subject = "coffee".to_owned(),
+            |it| it.extras = None,
+            |it| it.return_url = Some("https://example.com".to_owned()),
+            |it| it.show_url = Some("https://example.com".to_owned()),
+            |it| it.timeout = Some(Duration::from_secs(60)),
+            |it| it.payer.openid = Some("o".to_owned()),
+        ];
+        let base = content_digest(&request());
+        let digest = |change: &fn(&mut CreateTransaction)| {
+            let mut request = request();
+            change(&mut request);
+            content_digest(&request)
+        };
+        assert!(same.iter().all(|change| digest(change) == base));
+        let digests: Vec<_> = other.iter().map(digest).collect();
+        assert!(!digests.contains(&base));
+    }
+}

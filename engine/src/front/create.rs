@@ -1,0 +1,295 @@
+//! Starting a payment: checked against the channel's manifest, given an account, made durable, sent, answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Claimed;
+use super::content::content_digest;
+use crate::actors::calls::{self, Asked};
+use crate::actors::transaction::{Creation, Settled, TransactionMessage, What};
+use crate::api::{CreateTransaction, Created, Idempotency, Scope};
+use crate::channel::{Call, CodeManifest, OriginalApi, PayerInput};
+use crate::directory::LoadedAccount;
+use crate::engine::Inner;
+use crate::machine::Input;
+use crate::machine::transaction::{self as machine, Draft};
+use crate::model::{AccountState, ChannelCode, Door, PayerInputs, Status, Timestamp, Transaction, TransactionId};
+use crate::{Engine, Error};
+
+/// The longest that a caller may wait for a channel's answer.
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
+const SUBJECT_BYTES_MAX: usize = 256;
+const EXTRAS_BYTES_MAX: usize = 16 * 1024;
+const URL_CHARS_MAX: usize = 2_048;
+const INPUT_CHARS_MAX: usize = 128;
+
+impl Engine {
+    /// Starts a payment, or finds the one that stands for the request: by its idempotency key, or by the bill number
+    /// where that is one ([`Door::Native`], or an app with strict bill numbers).
+    ///
+    /// # Errors
+    /// [`Error::UnknownChannel`], [`Error::NoAccount`], [`Error::AccountPaused`], [`Error::Invalid`],
+    /// [`Error::BillNumberConflict`], [`Error::IdempotencyMismatch`], and those of every command.
+    pub async fn create_transaction(
+        &self,
+        scope: Scope,
+        request: CreateTransaction,
+        idem: Option<Idempotency>,
+    ) -> Result<Created, Error> {
+        let inner = Arc::clone(self.inner());
+        self.detached(async move { inner.create(scope, request, idem).await }).await
+    }
+}
+
+impl Inner {
+    async fn create(
+        self: &Arc<Self>,
+        scope: Scope,
+        request: CreateTransaction,
+        idem: Option<Idempotency>,
+    ) -> Result<Created, Error> {
+        let began = self.clock.now().monotonic;
+        let wait = request.wait.min(WAIT_MAX);
+        if let Claimed::Before(id) = self.claim(idem.as_ref()).await? {
+            return self.found(TransactionId(id), began, wait).await;
+        }
+        if self.adapters.serving(&request.channel).is_empty() {
+            return Err(Error::UnknownChannel(request.channel.to_string()));
+        }
+        let app = self.directory.app(scope.app_id).await?.ok_or(Error::NotFound("app"))?;
+        let strict = request.door == Door::Native || app.record.strict_bill_numbers;
+        let account = self.account_for(scope, &request.channel).await?;
+        let rules = self.rules(&account, &request.channel)?;
+        check(&request, rules)?;
+        let made_at = self.clock.now().wall;
+        let draft = self.draft(scope, request, &account);
+        let id = draft.id;
+        let first =
+            if rules.locally_signed { self.sign_here(&draft, made_at, rules, &account).await } else { Input::Submit };
+        let watcher = self.watchers.watch(id);
+        let creation = Creation { draft, made_at, first, strict, idempotency: idem };
+        match self.tell(id, What::Create(Box::new(creation)), None).await? {
+            Settled::Now(made) => {
+                let transaction = self.wait_while(*made, &watcher, began, wait, is_submitting).await?;
+                Ok(Created { transaction, first: true })
+            }
+            Settled::Other(id) => {
+                drop(watcher);
+                self.found(id, began, wait).await
+            }
+        }
+    }
+
+    /// The transaction that stands for a repeated request.
+    async fn found(self: &Arc<Self>, id: TransactionId, began: Duration, wait: Duration) -> Result<Created, Error> {
+        let watcher = self.watchers.watch(id);
+        let known = self.transaction_row(id).await?;
+        let waited = self.wait_while(known, &watcher, began, wait, is_submitting).await?;
+        let transaction = self.renewed(waited).await?;
+        Ok(Created { transaction, first: false })
+    }
+
+    /// Which account takes a payment: of those that do, one of the highest priority, by weight.
+    async fn account_for(&self, scope: Scope, code: &ChannelCode) -> Result<Arc<LoadedAccount>, Error> {
+        let mut serving = self.directory.accounts_for(scope, code).await?;
+        serving.retain(|account| self.adapters.rules(&account.record.adapter, code).is_some());
+        let first = serving.first().cloned().ok_or_else(|| Error::NoAccount(code.to_string()))?;
+        serving.retain(|account| account.record.state == AccountState::Active);
+        let Some(best) = serving.first().map(|account| account.record.priority) else {
+            let reason = match &first.record.state {
+                AccountState::Paused { reason, .. } => reason.clone(),
+                AccountState::Active | AccountState::Disabled => String::new(),
+            };
+            return Err(Error::AccountPaused(code.to_string(), reason));
+        };
+        serving.retain(|account| account.record.priority == best);
+        let total: u64 = serving.iter().map(|account| u64::from(account.record.weight.max(1))).sum();
+        let mut random = [0; 8];
+        self.entropy.fill(&mut random);
+        let mut place = u64::from_be_bytes(random) % total.max(1);
+        for account in &serving {
+            let share = u64::from(account.record.weight.max(1));
+            if place < share {
+                return Ok(Arc::clone(account));
+            }
+            place -= share;
+        }
+        Ok(first)
+    }
+
+    fn rules(&self, account: &LoadedAccount, code: &ChannelCode) -> Result<&CodeManifest, Error> {
+        let rules = self.adapters.rules(&account.record.adapter, code);
+        rules.ok_or_else(|| Error::UnknownChannel(code.to_string()))
+    }
+
+    fn draft(&self, scope: Scope, request: CreateTransaction, account: &LoadedAccount) -> Draft {
+        let content_digest = content_digest(&request);
+        Draft {
+            id: self.ids.next(),
+            app_id: scope.app_id,
+            mode: scope.mode,
+            door: request.door,
+            bill_num: request.bill_num,
+            content_digest,
+            channel: request.channel,
+            amount: request.amount,
+            subject: request.subject,
+            extras: request.extras,
+            return_url: request.return_url,
+            show_url: request.show_url,
+            payer: request.payer,
+            timeout: request.timeout,
+            account_id: account.record.id,
+            revision: account.record.revisions.last().map_or(1, |revision| revision.number),
+        }
+    }
+
+    /// Signs a create of a locally signed channel: nothing leaves, so one commit takes it to its payer.
+    async fn sign_here(
+        self: &Arc<Self>,
+        draft: &Draft,
+        made_at: Timestamp,
+        rules: &CodeManifest,
+        account: &Arc<LoadedAccount>,
+    ) -> Input {
+        let record = machine::create(draft.clone(), made_at, rules);
+        let Some(attempt) = record.attempts.first().cloned() else { return Input::Submit };
+        let original_api = match draft.door {
+            Door::Original => OriginalApi::Yes,
+            Door::Native => OriginalApi::No,
+        };
+        let call = Call::Create { code: draft.channel.clone(), intent: attempt.intent.clone(), original_api };
+        let number = attempt.number.to_string();
+        let asked = Asked { call: Arc::new(call), number, attempt, account: Arc::clone(account) };
+        match calls::sign(self, &asked).await {
+            Some(outcome) => Input::Signed(outcome),
+            // The adapter wants to send something after all: then the intent is durable first.
+            None => Input::Submit,
+        }
+    }
+
+    /// Tells a transaction's actor something and waits for the answer.
+    ///
+    /// # Errors
+    /// What the actor or its router refuses; [`Error::OutcomeUnknown`] when the answer is lost.
+    pub(crate) async fn tell(
+        &self,
+        id: TransactionId,
+        what: What,
+        ticket: Option<crate::actors::ticket::Ticket>,
+    ) -> Result<Settled, Error> {
+        let (message, answer) = TransactionMessage::new(what, ticket);
+        let system = self.system().ok_or(Error::ShuttingDown)?;
+        system.transactions().send(id, message);
+        // An actor that died of the message has told its router, not us; what it committed before is not known here.
+        answer.await.unwrap_or_else(|_| Err(Error::Internal("the actor died of this message".to_owned())))
+    }
+
+    /// A transaction as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::SetAside`]; the store cannot answer.
+    pub(crate) async fn transaction_row(&self, id: TransactionId) -> Result<Transaction, Error> {
+        let (record, _) = self.reader.record::<Transaction>(crate::store::keys::transaction(id)).await?;
+        record.ok_or(Error::NotFound("transaction"))
+    }
+
+    /// The transaction once `goes_on` no longer holds, or as it is when the wait is over.
+    pub(super) async fn wait_while(
+        &self,
+        mut record: Transaction,
+        watcher: &crate::actors::watchers::Watcher<'_>,
+        began: Duration,
+        wait: Duration,
+        goes_on: fn(&Transaction) -> bool,
+    ) -> Result<Transaction, Error> {
+        let mut over = self.clock.sleep(wait.saturating_sub(self.clock.now().monotonic.saturating_sub(began)));
+        while goes_on(&record) {
+            let mut changed = std::pin::pin!(watcher.changed.notified());
+            changed.as_mut().enable();
+            record = self.transaction_row(record.id).await?;
+            if !goes_on(&record) {
+                break;
+            }
+            match futures_util::future::select(changed, &mut over).await {
+                futures_util::future::Either::Left(_) => {}
+                futures_util::future::Either::Right(_) => return self.transaction_row(record.id).await,
+            }
+        }
+        Ok(record)
+    }
+}
+
+pub(super) fn is_submitting(record: &Transaction) -> bool {
+    matches!(record.status, Status::Submitting { .. } | Status::Created)
+}
+
+/// Everything about a request that its channel does not take.
+fn check(request: &CreateTransaction, rules: &CodeManifest) -> Result<(), Error> {
+    let mut wrong = Vec::new();
+    let mut say = |field: &str, why: String| {
+        wrong.push(crate::channel::FieldError { field: field.to_owned(), why });
+    };
+    let (least, most) = rules.amount_minor;
+    if !(least.max(1)..=most).contains(&request.amount.minor()) {
+        say("amount", format!("{} takes {least} to {most} minor units", rules.code));
+    }
+    if !rules.currencies.contains(&request.amount.currency()) {
+        let taken: Vec<&str> = rules.currencies.iter().map(crate::model::Currency::code).collect();
+        say("currency", format!("{} takes {}", rules.code, taken.join(", ")));
+    }
+    let subject_max = rules.subject_bytes_max.min(SUBJECT_BYTES_MAX);
+    if request.subject.trim().is_empty() || request.subject.len() > subject_max {
+        say("subject", format!("1 to {subject_max} bytes of UTF-8"));
+    }
+    if let Some(extras) = &request.extras
+        && (extras.len() > EXTRAS_BYTES_MAX || serde_json::from_str::<serde::de::IgnoredAny>(extras).is_err())
+    {
+        say("extras", format!("JSON of at most {EXTRAS_BYTES_MAX} bytes"));
+    }
+    for (field, url) in [("return_url", &request.return_url), ("show_url", &request.show_url)] {
+        if let Some(url) = url
+            && (url.chars().count() > URL_CHARS_MAX || url::Url::parse(url).is_err())
+        {
+            say(field, format!("an absolute address of at most {URL_CHARS_MAX} characters"));
+        }
+    }
+    if let (Some(timeout), Door::Native) = (request.timeout, request.door)
+        && !(rules.expiry.0..=rules.expiry.1).contains(&timeout)
+    {
+        let (least, most) = (rules.expiry.0.as_secs(), rules.expiry.1.as_secs());
+        say("timeout", format!("{} takes {least} to {most} seconds", rules.code));
+    }
+    for (field, why) in wrong_payer(&request.payer) {
+        say(field, why);
+    }
+    for need in &rules.needs {
+        let (field, there) = match need {
+            PayerInput::Openid => ("payer.openid", request.payer.openid.is_some()),
+            PayerInput::ClientIp => ("payer.client_ip", request.payer.client_ip.is_some()),
+            PayerInput::H5Type => ("payer.h5_type", request.payer.h5_type.is_some()),
+            PayerInput::ReturnUrl => ("return_url", request.return_url.is_some()),
+        };
+        if !there {
+            say(field, format!("{} needs it", rules.code));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid { fields: wrong }) }
+}
+
+fn wrong_payer(payer: &PayerInputs) -> Vec<(&'static str, String)> {
+    let texts = [("payer.openid", &payer.openid), ("payer.h5_type", &payer.h5_type)];
+    let long = |text: &String| text.is_empty() || text.chars().count() > INPUT_CHARS_MAX;
+    let mut wrong: Vec<_> = texts
+        .into_iter()
+        .filter(|(_, text)| text.as_ref().is_some_and(long))
+        .map(|(field, _)| (field, format!("1 to {INPUT_CHARS_MAX} characters")))
+        .collect();
+    if payer.client_ip.as_ref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
+        wrong.push(("payer.client_ip", "an IPv4 or IPv6 address".to_owned()));
+    }
+    if payer.qr_mode.is_some_and(|mode| mode > 4) {
+        wrong.push(("payer.qr_mode", "0 to 4".to_owned()));
+    }
+    wrong
+}

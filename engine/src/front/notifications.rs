@@ -1,0 +1,309 @@
+//! Notifications from providers: proved, compared with whom they belong to, made durable, then acknowledged.
+//!
+//! What does not prove itself changes nothing. What proves itself and has no home goes to the inbox, with an alarm.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::actors::calls::{self, Asked};
+use crate::actors::materials::about_account;
+use crate::actors::owners::disagreement;
+use crate::actors::ticket::Ticket;
+use crate::actors::transaction::{Carried, What};
+use crate::actors::{account_of, batch::evidence_place};
+use crate::api::NotificationReply;
+use crate::channel::{Acknowledgement, Fact, FactSubject, Notified, RawNotification};
+use crate::directory::LoadedAccount;
+use crate::engine::Inner;
+use crate::machine::{Input, Source, Told};
+use crate::model::{AccountId, AlarmKind, AttemptNumber, InboxId, InboxItem};
+use crate::secrets::{SealContext, Secret};
+use crate::store::{Batch, Scan, Table, keys};
+use crate::{Engine, Error};
+
+/// Notifications that wait in the inbox at most; at it they are refused, so that the provider repeats.
+const INBOX_MAX: usize = 10_000;
+/// Facts of one notification.
+const FACTS_MAX: usize = 16;
+
+impl Engine {
+    /// Takes a notification that came to `/notify/{adapter}/{account}`. Never fails: what is not taken is answered with
+    /// the adapter's refusal, so that the provider repeats it.
+    pub async fn notification(&self, adapter: &str, account: &str, raw: RawNotification) -> NotificationReply {
+        let inner = Arc::clone(self.inner());
+        let (adapter, account) = (adapter.to_owned(), account.to_owned());
+        let taken = self.detached(async move {
+            let Some(account) = inner.notified_account(&adapter, &account).await? else {
+                return Ok(refused(text(404, "no such address")));
+            };
+            Ok(inner.take_notification(&account, &raw).await)
+        });
+        taken.await.unwrap_or_else(|why| refused(text(503, why.code())))
+    }
+}
+
+/// What one fact came to.
+enum Taken {
+    /// It is durable.
+    Kept,
+    /// It is verified, but has no home.
+    Homeless(String),
+    /// It belongs to somebody else.
+    Wrong(String),
+    /// It cannot be kept now: the provider is to repeat it.
+    NotNow(Error),
+}
+
+impl Inner {
+    async fn notified_account(&self, adapter: &str, account: &str) -> Result<Option<Arc<LoadedAccount>>, Error> {
+        let Ok(id) = account.parse::<AccountId>() else { return Ok(None) };
+        let account = self.directory.account(id).await?;
+        Ok(account.filter(|account| account.record.adapter == adapter && self.adapters.named(adapter).is_some()))
+    }
+
+    async fn take_notification(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+    ) -> NotificationReply {
+        let (facts, ack, refusal) = match self.read_notification(account, raw).await {
+            Ok(Notified::Verified { facts, ack, refusal }) => (facts, ack, refusal),
+            Ok(Notified::Hint { number, ack, refusal }) => {
+                return match self.follow_hint(account, &number).await {
+                    Ok(()) => NotificationReply { acknowledgement: ack, accepted: true },
+                    Err(why) => {
+                        tracing::info!(account = %account.record.id, %why, "a hint is not followed");
+                        refused(refusal)
+                    }
+                };
+            }
+            Ok(Notified::Unverified { reason, refusal }) => {
+                tracing::warn!(account = %account.record.id, reason, "a notification does not prove itself");
+                return refused(refusal);
+            }
+            Ok(Notified::NeedMaterial(_)) => return refused(text(503, "material to verify it is missing")),
+            Err(why) => {
+                tracing::warn!(account = %account.record.id, why, "a notification could not be read");
+                return refused(text(500, "it could not be read"));
+            }
+        };
+        match self.keep_facts(account, raw, &facts).await {
+            Ok(()) => NotificationReply { acknowledgement: ack, accepted: true },
+            Err(why) => {
+                tracing::warn!(account = %account.record.id, why, "a notification is refused");
+                refused(refusal)
+            }
+        }
+    }
+
+    /// What a notification says, with material fetched once if that is missing.
+    async fn read_notification(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+    ) -> Result<Notified, String> {
+        match self.interpret_notification(account, raw).await? {
+            Notified::NeedMaterial(request) => {
+                let account = self.materials.refresh(self, account, request).await?;
+                self.interpret_notification(&account, raw).await
+            }
+            read @ (Notified::Verified { .. } | Notified::Hint { .. } | Notified::Unverified { .. }) => Ok(read),
+        }
+    }
+
+    async fn interpret_notification(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+    ) -> Result<Notified, String> {
+        let asked: Asked = about_account(self, account)?;
+        let (owner, raw) = (Arc::clone(self), raw.clone());
+        let work = move || calls::with_context(&owner, &asked, |adapter, context| adapter.notification(&raw, context));
+        calls::off_arbiter(self, work).await
+    }
+
+    /// Keeps every fact, or says why the provider is to repeat all of them. A fact that is kept twice changes nothing.
+    async fn keep_facts(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+        facts: &[Fact],
+    ) -> Result<(), String> {
+        if facts.len() > FACTS_MAX {
+            return Err("it says too many things".to_owned());
+        }
+        let mut homeless = None;
+        for fact in facts {
+            match self.keep_fact(account, raw, fact).await {
+                Taken::Kept => {}
+                Taken::Homeless(reason) => homeless = Some((number_of(fact).to_owned(), reason)),
+                Taken::Wrong(why) => {
+                    let text = format!("a notification about {} is somebody else's: {why}", number_of(fact));
+                    calls::raise(self, AlarmKind::WrongOwner, account.record.id, &text).await;
+                    return Err(why);
+                }
+                Taken::NotNow(why) => return Err(why.to_string()),
+            }
+        }
+        match homeless {
+            None => Ok(()),
+            Some((number, reason)) => self.to_inbox(account, raw, number, reason).await.map_err(|why| why.to_string()),
+        }
+    }
+
+    async fn keep_fact(self: &Arc<Self>, account: &Arc<LoadedAccount>, raw: &RawNotification, fact: &Fact) -> Taken {
+        if let Some(why) = account.view(None).and_then(|view| disagreement(view.settings, &fact.owners)) {
+            return Taken::Wrong(why);
+        }
+        let FactSubject::Attempt(number) = &fact.subject else {
+            return Taken::Homeless("it is about a refund or a trade that is not ours".to_owned());
+        };
+        let Some(number) = AttemptNumber::parse(number) else {
+            return Taken::Homeless("the number is none of ours".to_owned());
+        };
+        match self.whose(&number).await {
+            Ok(Some(owner)) if owner != account.record.id => {
+                return Taken::Wrong("it names another account's order".into());
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Taken::Homeless("there is no such order".to_owned()),
+            Err(Error::SetAside) => return Taken::Homeless("the record is set aside".to_owned()),
+            Err(why) => return Taken::NotNow(why),
+        }
+        if let Some(time) = fact.provider_time {
+            self.births.compare(time, self.clock.now().wall);
+        }
+        let told = Told {
+            number: number.clone(),
+            source: Source::Notification,
+            outcome: fact.outcome.clone(),
+            provider_time: fact.provider_time,
+            digest: Some(Sha256::digest(&raw.body).into()),
+        };
+        let body = Secret::from_bytes(raw.body.to_vec());
+        let raw = self.sealer.seal(evidence_place(&number.transaction), &body, self.entropy.as_ref());
+        let carried = Carried { raw: Some(raw), ..Carried::default() };
+        let what = What::Input(Box::new((Input::Told(told), carried)));
+        match self.tell(number.transaction, what, None).await {
+            Ok(_) => Taken::Kept,
+            Err(Error::Busy) => Taken::Homeless("too much waits for the record".to_owned()),
+            Err(Error::SetAside) => Taken::Homeless("the record is set aside".to_owned()),
+            Err(Error::Internal(why)) => Taken::Homeless(format!("the record cannot take it: {why}")),
+            Err(why) => Taken::NotNow(why),
+        }
+    }
+
+    /// To which account the attempt of that number belongs.
+    async fn whose(&self, number: &AttemptNumber) -> Result<Option<AccountId>, Error> {
+        if self.set_aside.contains(&keys::transaction(number.transaction)) {
+            return Err(Error::SetAside);
+        }
+        let record = match self.transaction_row(number.transaction).await {
+            Ok(record) => record,
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        Ok(record.attempts.iter().find(|attempt| attempt.number == *number).map(|attempt| attempt.account_id))
+    }
+
+    /// A hint proves nothing: the channel is asked.
+    async fn follow_hint(self: &Arc<Self>, account: &Arc<LoadedAccount>, number: &str) -> Result<(), Error> {
+        let number = AttemptNumber::parse(number).ok_or(Error::NotFound("order"))?;
+        if self.whose(&number).await? != Some(account.record.id) {
+            return Err(Error::NotFound("order"));
+        }
+        let (ticket, _) = Ticket::awaited();
+        let what = What::Input(Box::new((Input::QueryNow, Carried::default())));
+        self.tell(number.transaction, what, Some(ticket)).await.map(drop)
+    }
+
+    async fn to_inbox(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+        number: String,
+        reason: String,
+    ) -> Result<(), Error> {
+        let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
+        let full = self.reader.run(move |store| store.scan(&scan)).await??.rows.len() >= INBOX_MAX;
+        if full {
+            return Err(Error::LimitReached("the inbox is full".to_owned()));
+        }
+        let id: InboxId = self.ids.next();
+        let text = format!("a verified notification about {number} has no home: {reason}");
+        let item = InboxItem {
+            id,
+            account_id: account.record.id,
+            number,
+            reason,
+            digest: Sha256::digest(&raw.body).into(),
+            raw: self.sealer.seal(inbox_place(&id), &pack(raw), self.entropy.as_ref()),
+            received_at: self.clock.now().wall,
+        };
+        let mut batch = Batch::default();
+        batch.put_record(keys::inbox(id), &item);
+        self.alarms.raise(&mut batch, AlarmKind::Inbox, id, &text);
+        self.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Applies a notification of the inbox and removes it.
+    pub(super) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+        let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
+        let item = item.ok_or(Error::NotFound("notification"))?;
+        let packed = self.sealer.open(inbox_place(&id), &item.raw).map_err(|why| Error::Internal(why.to_string()))?;
+        let raw = unpack(&packed).ok_or_else(|| Error::Internal("a notification does not unpack".to_owned()))?;
+        let account = account_of(self, item.account_id).await?;
+        let Notified::Verified { facts, .. } = self.read_notification(&account, &raw).await.map_err(Error::Conflict)?
+        else {
+            return Err(Error::Conflict("it does not prove itself any more".to_owned()));
+        };
+        for fact in &facts {
+            match self.keep_fact(&account, &raw, fact).await {
+                Taken::Kept => {}
+                Taken::Homeless(why) | Taken::Wrong(why) => return Err(Error::Conflict(why)),
+                Taken::NotNow(why) => return Err(why),
+            }
+        }
+        let mut batch = Batch::default();
+        batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
+        match self.store.commit(batch).await {
+            // Somebody else applied or discarded it meanwhile: what it says is kept either way.
+            Ok(_) | Err(crate::store::CommitError::Conflict(_)) => Ok(()),
+            Err(why) => Err(why.into()),
+        }
+    }
+}
+
+fn number_of(fact: &Fact) -> &str {
+    match &fact.subject {
+        FactSubject::Attempt(number) | FactSubject::Refund(number) | FactSubject::Trade(number) => number,
+    }
+}
+
+fn inbox_place(id: &InboxId) -> SealContext<'_> {
+    SealContext { purpose: "inbox", record: id.bytes() }
+}
+
+/// Headers, query and body as one value, to be sealed.
+fn pack(raw: &RawNotification) -> Secret {
+    let whole = (raw.headers.clone(), raw.query.clone(), raw.body.to_vec());
+    Secret::from_bytes(crate::store::codec::payload(&whole))
+}
+
+fn unpack(packed: &Secret) -> Option<RawNotification> {
+    type Whole = (Vec<(String, String)>, String, Vec<u8>);
+    let (headers, query, body) = crate::store::codec::decode_payload::<Whole>(packed.expose()).ok()?;
+    Some(RawNotification { headers, query, body: Bytes::from(body) })
+}
+
+fn refused(acknowledgement: Acknowledgement) -> NotificationReply {
+    NotificationReply { acknowledgement, accepted: false }
+}
+
+fn text(status: u16, text: &str) -> Acknowledgement {
+    let body = Bytes::copy_from_slice(text.as_bytes());
+    Acknowledgement { status, content_type: "text/plain; charset=utf-8".to_owned(), body }
+}

@@ -1,0 +1,93 @@
+//! What operators set going again: records that were set aside, and notifications without a home.
+
+use std::sync::Arc;
+
+use crate::engine::Inner;
+use crate::model::{InboxId, InboxItem, Subscription, Transaction, TransactionId};
+use crate::store::keys::DueKind;
+use crate::store::records::{read_record, scan_records};
+use crate::store::{Batch, RowKey, Scan, StoreError, Table, keys, notes};
+use crate::{Engine, Error};
+
+impl Engine {
+    /// Applies a notification of the inbox, and removes it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it still has no home; those of every command.
+    pub async fn apply_inbox(&self, id: InboxId) -> Result<(), Error> {
+        let inner = Arc::clone(self.inner());
+        self.detached(async move { inner.apply_item(id).await }).await
+    }
+
+    /// Has a record worked on again that was set aside, and applies what came for it meanwhile. `kind` and `id` as
+    /// [`Engine::set_aside`] lists them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it still does not decode; those of every command.
+    pub async fn retry_set_aside(&self, kind: &str, id: &str) -> Result<(), Error> {
+        let inner = Arc::clone(self.inner());
+        let row = row_of(kind, id).ok_or(Error::NotFound("record that is set aside"))?;
+        self.detached(async move { inner.retry(row).await }).await
+    }
+}
+
+impl Inner {
+    async fn retry(self: &Arc<Self>, row: RowKey) -> Result<(), Error> {
+        let flag = keys::set_aside(&row);
+        let (note, seen) = self.reader.record::<notes::SetAside>(flag.clone()).await?;
+        note.ok_or(Error::NotFound("record that is set aside"))?;
+        let (now, read) = (self.clock.now().wall, row.clone());
+        let due = self.reader.run(move |store| wanted_due(store, &read)).await??;
+        let mut batch = Batch::default();
+        batch.watch(flag.clone(), seen).remove(flag);
+        if let Some((kind, id)) = due {
+            // It is looked at at once, by the record's own due time if that has passed.
+            batch.put_marker(keys::due(now, kind, id));
+        }
+        self.store.commit(batch).await?;
+        if row.table == Table::Transaction
+            && let Some(id) = keys::last_id(&row.key)
+        {
+            self.apply_what_came(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies the notifications that came while a transaction was set aside.
+    async fn apply_what_came(self: &Arc<Self>, id: TransactionId) -> Result<(), Error> {
+        let number = id.to_string();
+        let scan = Scan::prefix(Table::Inbox, &[], crate::store::SCAN_ROWS_MAX);
+        let items = self.reader.run(move |store| scan_records::<InboxItem>(store, &scan)).await??;
+        for item in items.records.into_iter().filter_map(|(_, item)| item.ok()) {
+            if item.number.starts_with(&number)
+                && let Err(why) = self.apply_item(item.id).await
+            {
+                tracing::warn!(item = %item.id, %why, "a notification stays in the inbox");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is to be looked at once the record is worked on again; an error when it does not decode still.
+fn wanted_due(store: &dyn crate::store::Store, row: &RowKey) -> Result<Option<(DueKind, crate::model::RawId)>, Error> {
+    let decodes = if row.table == Table::Transaction {
+        let read = read_record::<Transaction>(store, row);
+        read.map(|(record, _)| record.map(|record| (DueKind::Transaction, record.id.0)))
+    } else if row.table == Table::Subscription {
+        let read = read_record::<Subscription>(store, row);
+        read.map(|(record, _)| record.map(|record| (DueKind::Maintenance, record.id.0)))
+    } else {
+        Ok(None)
+    };
+    decodes.map_err(|why| match why {
+        StoreError::Row { why, .. } => Error::Conflict(format!("it does not decode: {why}")),
+        StoreError::InUse(_) | StoreError::Damaged(_) | StoreError::Unavailable(_) => why.into(),
+    })
+}
+
+fn row_of(kind: &str, id: &str) -> Option<RowKey> {
+    let table = Table::ALL.into_iter().find(|table| format!("{table:?}").to_ascii_lowercase() == kind)?;
+    let key = hex::decode(id).ok()?;
+    Some(RowKey::new(table, &[&key]))
+}
