@@ -82,7 +82,7 @@ pub(super) fn accept_mismatch(work: &mut Work<'_>, trade_number: &str) -> Result
 /// An operator accepts a late success: `payment.succeeded` is published if the app's policy has held it.
 pub(super) fn accept_late(work: &mut Work<'_>) {
     if !work.record.attention.contains(&Attention::LateSuccess) {
-        work.note("accepted before");
+        work.note("no late success is held");
         return;
     }
     work.unflag(Attention::LateSuccess);
