@@ -1,4 +1,8 @@
-//! Bytes in, bytes out: the doors of the engine and its outbound HTTP.
+//! Bytes in, bytes out: the operations that every door offers, the HTTP doors, and the engine's outbound HTTP.
 #![deny(missing_docs)]
+
+pub mod operations;
+
+pub mod http;
 
 pub mod client;

@@ -1,0 +1,155 @@
+//! What a request says of itself: path, headers, who sent it and whether anybody could listen in.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::HttpRequest;
+
+use super::settings::ProxyTrust;
+
+/// A request without its body.
+pub(super) struct Inbound {
+    request: HttpRequest,
+    path: String,
+    /// Who sent it, as far as a trusted proxy or the connection tells.
+    pub(super) client: IpAddr,
+    /// Whether nobody in between can read it: loopback, TLS, or a proxy that answers for that.
+    pub(super) private: bool,
+    /// Names this request in the log and in the answer.
+    pub(super) request_id: String,
+}
+
+impl Inbound {
+    pub(super) fn new(request: HttpRequest, trust: &ProxyTrust, mint: impl FnOnce() -> String) -> Self {
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip().to_canonical());
+        let trusted = trust.trusts(peer);
+        let told = header(&request, "x-forwarded-for").filter(|_| trusted).and_then(last_address);
+        let asked = header(&request, "x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
+        Self {
+            path: collapsed(request.path()),
+            client: told.unwrap_or(peer),
+            private: trusted || peer.is_loopback() || request.app_config().secure(),
+            request_id: asked.unwrap_or_else(mint),
+            request,
+        }
+    }
+
+    /// The method, in upper case.
+    pub(super) fn method(&self) -> &str {
+        self.request.method().as_str()
+    }
+
+    /// The path with doubled slashes collapsed, whatever form the request target had.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path as it came.
+    pub(super) fn raw_path(&self) -> &str {
+        self.request.path()
+    }
+
+    /// The query, without `?`.
+    pub(super) fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
+    /// The first header of that name, whatever its case, without blanks around it. One that is not visible ASCII or
+    /// UTF-8 counts as absent.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.request, name)
+    }
+
+    /// All headers, names in lower case; of those that come several times, in their order.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let pair = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        self.request.headers().iter().map(pair).collect()
+    }
+
+    /// Bytes of all header names and values.
+    pub(super) fn header_bytes(&self) -> usize {
+        self.request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    }
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    let value = request.headers().get(name)?;
+    std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}
+
+/// The client a proxy names: the last address, which is the one that it saw itself.
+fn last_address(forwarded: &str) -> Option<IpAddr> {
+    let last = forwarded.rsplit(',').next()?.trim();
+    let address = last.parse().ok().or_else(|| last.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A path with doubled slashes collapsed.
+fn collapsed(path: &str) -> String {
+    let mut collapsed = String::with_capacity(path.len() + 1);
+    if !path.starts_with('/') {
+        collapsed.push('/');
+    }
+    for letter in path.chars() {
+        if letter != '/' || !collapsed.ends_with('/') {
+            collapsed.push(letter);
+        }
+    }
+    collapsed
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn paths_collapse() {
+        // Doubled slashes are one, wherever they stand; nothing else of a path changes.
+        for (path, wanted) in [
+            ("/2.0/maxpay/bill", "/2.0/maxpay/bill"),
+            ("//2.0///maxpay//records", "/2.0/maxpay/records"),
+            ("/2.0/maxpay/bill/", "/2.0/maxpay/bill/"),
+            ("", "/"),
+            ("*", "/*"),
+        ] {
+            assert_eq!(collapsed(path), wanted);
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_the_client() {
+        // What a stranger forwards is not believed; of a trusted proxy's list the last address counts.
+        let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
+        let trust = ProxyTrust::when(move |peer| peer == proxy);
+        for (peer, forwarded, client, private) in [
+            ("10.0.0.1:1", "1.1.1.1, 2.2.2.2", "2.2.2.2", true),
+            ("10.0.0.2:1", "1.1.1.1", "10.0.0.2", false),
+            ("10.0.0.1:1", "unknown", "10.0.0.1", true),
+            ("10.0.0.1:1", "[2001:db8::1]:77", "2001:db8::1", true),
+            ("127.0.0.1:1", "1.1.1.1", "127.0.0.1", true),
+        ] {
+            let request = TestRequest::default()
+                .peer_addr(peer.parse().expect("an address"))
+                .insert_header(("x-forwarded-for", forwarded))
+                .to_http_request();
+            let inbound = Inbound::new(request, &trust, || "minted".to_owned());
+            assert_eq!((inbound.client.to_string().as_str(), inbound.private), (client, private), "{peer} {forwarded}");
+        }
+    }
+
+    #[test]
+    fn request_ids_are_taken_when_they_are_fit_to_log() {
+        // A visible short id is kept; anything else gets a new one.
+        for (given, wanted) in [("abc-1", "abc-1"), ("", "minted"), ("a b", "minted"), (&*"x".repeat(129), "minted")] {
+            let request = TestRequest::default().insert_header(("x-request-id", given)).to_http_request();
+            assert_eq!(Inbound::new(request, &ProxyTrust::nobody(), || "minted".to_owned()).request_id, wanted);
+        }
+    }
+}

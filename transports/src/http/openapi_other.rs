@@ -1,0 +1,203 @@
+//! The part of the document that no operation stands behind: the original API, notifications, the sandbox's payers,
+//! and what watches the process.
+
+use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{ContentBuilder, Paths, Ref, RefOr, ResponseBuilder, Schema};
+
+use super::openapi::{BEARER, Schemas, item, path_parameter, path_parameters, problems};
+
+/// Adds what no operation stands behind.
+pub(super) fn add(paths: &mut Paths, schemas: &mut Schemas) {
+    schemas.extend(original_schemas());
+    let bill = original("original.bill", "Starts a payment, always a new one.", "BillRequest", "BillAnswer");
+    let records = original("original.records", "Queries payments; oldest first.", "RecordsRequest", "RecordsAnswer");
+    let place = |paths: &mut Paths, path: &str, method: HttpMethod, operation: OperationBuilder| {
+        let operation =
+            path_parameters(path).fold(operation, |operation, name| operation.parameter(path_parameter(name)));
+        paths.paths.insert(path.to_owned(), item(method, operation));
+    };
+    place(paths, "/2.0/maxpay/bill", HttpMethod::Post, bill);
+    place(paths, "/2.0/maxpay/records", HttpMethod::Post, records);
+    place(paths, "/notify/{adapter}/{account}", HttpMethod::Post, notification());
+    place(paths, "/sandbox/transactions/{id}/{command}", HttpMethod::Post, payer());
+    for (path, id, what) in [
+        ("/livez", "livez", "Whether the process answers."),
+        ("/readyz", "readyz", "Whether the store takes commits and nobody stops the engine: else 503."),
+        ("/metrics", "metrics", "Counts, in the OpenMetrics text form."),
+        ("/openapi.json", "openapi", "This document."),
+    ] {
+        let operation = OperationBuilder::new()
+            .operation_id(Some(id))
+            .tag("watch")
+            .summary(Some(what))
+            .security(SecurityRequirement::default())
+            .response("200", ResponseBuilder::new().description("Yes"));
+        let operation = match path {
+            "/readyz" => operation.response("503", ResponseBuilder::new().description("No, and why")),
+            _ => operation,
+        };
+        place(paths, path, HttpMethod::Get, operation);
+    }
+}
+
+fn original(id: &str, summary: &str, takes: &str, answers: &str) -> OperationBuilder {
+    let reference = |name: &str| RefOr::<Schema>::Ref(Ref::from_schema_name(name));
+    let either = utoipa::openapi::schema::OneOfBuilder::new()
+        .item(reference(answers))
+        .item(reference("OriginalRefusal"))
+        .build();
+    let content = ContentBuilder::new().schema(Some(RefOr::T(Schema::OneOf(either)))).build();
+    let operation = OperationBuilder::new()
+        .operation_id(Some(id))
+        .tag("original")
+        .summary(Some(summary))
+        .request_body(Some(
+            RequestBodyBuilder::new()
+                .content("application/json", ContentBuilder::new().schema(Some(reference(takes))).build())
+                .build(),
+        ))
+        .response(
+            "200",
+            ResponseBuilder::new()
+                .description("Always 200: `code` tells what happened")
+                .content("application/json", content),
+        );
+    ["session_token", "master_key", "api_key", "client_key", "request_sign"].into_iter().fold(
+        operation,
+        |operation, proof| {
+            operation.security(
+                SecurityRequirement::new::<&str, [&str; 0], &str>("app_id", []).add::<&str, [&str; 0], &str>(proof, []),
+            )
+        },
+    )
+}
+
+fn notification() -> OperationBuilder {
+    OperationBuilder::new()
+        .operation_id(Some("notify"))
+        .tag("notify")
+        .summary(Some("Takes a provider's notification. Status and body are the provider's dialect."))
+        .security(SecurityRequirement::default())
+        .response("200", ResponseBuilder::new().description("The acknowledgement, byte for byte"))
+        .response("404", ResponseBuilder::new().description("No such adapter or account"))
+}
+
+fn payer() -> OperationBuilder {
+    let anything = RefOr::T(Schema::from(ObjectBuilder::new().build()));
+    let content = || ContentBuilder::new().schema(Some(anything.clone())).build();
+    let operation = OperationBuilder::new()
+        .operation_id(Some("sandbox.play"))
+        .tag("sandbox")
+        .summary(Some("Plays the payer of a sandbox transaction: pay, decline, lose and others. Test mode only."))
+        .security(SecurityRequirement::new::<&str, [&str; 0], &str>(BEARER, []))
+        .request_body(Some(RequestBodyBuilder::new().content("application/json", content()).build()))
+        .response("200", ResponseBuilder::new().description("What it came to").content("application/json", content()));
+    problems(operation)
+}
+
+fn original_schemas() -> Vec<(String, RefOr<Schema>)> {
+    vec![
+        named("BillRequest", bill_request()),
+        named("BillAnswer", bill_answer()),
+        named("RecordsRequest", records_request()),
+        named("RecordsAnswer", records_answer()),
+        named("OriginalRecord", record()),
+        named("OriginalRefusal", refusal()),
+    ]
+}
+
+fn named(name: &str, object: ObjectBuilder) -> (String, RefOr<Schema>) {
+    (name.to_owned(), RefOr::T(Schema::from(object.build())))
+}
+
+fn field(kind: Type, what: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(kind)).description(Some(what))
+}
+
+fn bill_request() -> ObjectBuilder {
+    let bill_num = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Integer]))
+        .description(Some("The merchant's number; need not be unique."));
+    ObjectBuilder::new()
+        .property("channel", field(Type::String, "The channel code; no group."))
+        .property("billNum", bill_num)
+        .property("totalFee", field(Type::Integer, "Fen; above zero."))
+        .property("subject", field(Type::String, "What the payer reads."))
+        .property("extras", field(Type::Object, "The merchant's own JSON, given back as it came."))
+        .property("returnUrl", field(Type::String, "Where the payer returns to; some channels need it."))
+        .property("showUrl", field(Type::String, "The product's page."))
+        .property("billTimeout", field(Type::Integer, "Seconds until it expires; above zero."))
+        .property("qrPayMode", field(Type::Integer, "How an embedded code is drawn."))
+        .property("openid", field(Type::String, "The payer's id at a public account; some channels need it."))
+        .required("channel")
+        .required("billNum")
+        .required("totalFee")
+        .required("subject")
+}
+
+fn bill_answer() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .property("code", field(Type::Integer, "0"))
+        .property("id", field(Type::String, "The record's id: 24 hexadecimal digits."))
+        .property("msg", field(Type::String, "OK"))
+        .required("code")
+        .required("id")
+        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Schema::from(
+            field(Type::String, "What the payer's device needs, by the channel's own names.").build(),
+        )))))
+}
+
+fn records_request() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .property("channel", field(Type::String, "A channel code or a group."))
+        .property(
+            "billNum",
+            field(Type::String, "Exactly this number; `billNo` is the same. A client key must give it."),
+        )
+        .property("status", field(Type::String, "created, success or refund."))
+        .property("startTime", field(Type::Integer, "Milliseconds: made at or after this moment."))
+        .property("endTime", field(Type::Integer, "Milliseconds: made at or before this moment."))
+        .property("skip", field(Type::Integer, "0 to 10,000."))
+        .property("limit", field(Type::Integer, "1 to 1,000; 100 when not given."))
+        .property("order", field(Type::String, "createdTime or -createdTime."))
+}
+
+fn records_answer() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .property("results", ArrayBuilder::new().items(Ref::from_schema_name("OriginalRecord")))
+        .property("code", field(Type::Integer, "0"))
+        .required("results")
+        .required("code")
+}
+
+fn record() -> ObjectBuilder {
+    let object = ObjectBuilder::new()
+        .property("billNum", field(Type::String, "The merchant's number."))
+        .property("channel", field(Type::String, "The channel code."))
+        .property("createdTime", field(Type::Integer, "Milliseconds."))
+        .property("currency", field(Type::String, "CNY"))
+        .property("endTime", field(Type::Integer, "Milliseconds; absent while created."))
+        .property("extras", field(Type::Object, "As sent; absent when none was sent."))
+        .property("id", field(Type::String, "24 hexadecimal digits."))
+        .property("money", field(Type::String, "Display text."))
+        .property("status", field(Type::String, "created, success or refund."))
+        .property("totalFee", field(Type::Integer, "Fen."));
+    ["billNum", "channel", "createdTime", "currency", "id", "money", "status", "totalFee"]
+        .into_iter()
+        .fold(object, ObjectBuilder::required)
+}
+
+fn refusal() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .property("code", field(Type::Integer, "1 credential, 2 no account, 3 channel, 4 missing field, 5 illegal field, path, size or JSON, 7 channel failed, 14 anything else."))
+        .property("err", field(Type::String, "What happened."))
+        .property("msg", field(Type::String, "The code's name."))
+        .property("id", field(Type::String, "The record, wherever there is one."))
+        .property("errorCode", field(Type::Integer, "Of refused credentials: 901xx."))
+        .property("errorMessage", field(Type::String, "The same text."))
+        .required("code")
+        .required("err")
+}
