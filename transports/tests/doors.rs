@@ -1,0 +1,10 @@
+//! The HTTP doors over a whole engine in memory, spoken to in raw bytes over TCP.
+
+#[path = "doors/native.rs"]
+mod native;
+#[path = "doors/original.rs"]
+mod original;
+#[path = "doors/watch.rs"]
+mod watch;
+#[path = "doors/world.rs"]
+mod world;

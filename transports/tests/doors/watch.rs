@@ -1,0 +1,108 @@
+//! What watches the process, what is mounted, and what is not there.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use maxpay_engine::model::{KeyKind, Mode, Transaction};
+use maxpay_transports::http::{Extras, Mount, MountReply, PayerRefusal, Payers};
+use serde_json::json;
+
+use crate::world::World;
+
+#[test]
+fn watchers_are_answered() {
+    // Alive and ready while the engine takes commands; not ready, but alive, when it drains. Metrics and the document
+    // are there for everybody.
+    let world = World::new();
+    assert_eq!(world.request("GET", "/livez", "", "").body, "alive\n");
+    assert_eq!(world.request("GET", "/readyz", "", "").body, "ready\n");
+    let metrics = world.request("GET", "/metrics", "", "").body;
+    assert!(metrics.contains("maxpay_http_requests_total{face=\"watch\",method=\"GET\",status=\"200\"}"), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"));
+    assert_eq!(world.request("GET", "/openapi.json", "", "").json()["info"]["title"], json!("MaxPay"));
+    assert_eq!(world.request("POST", "/livez", "", "").status, 405);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(world.engine.shutdown(std::time::Duration::from_secs(1)));
+    assert_eq!(world.request("GET", "/readyz", "", "").status, 503);
+    assert_eq!(world.request("GET", "/livez", "", "").status, 200);
+}
+
+#[test]
+fn request_ids_go_through() {
+    // A client's own id comes back; without one there is a new one.
+    let world = World::new();
+    assert_eq!(world.request("GET", "/livez", "x-request-id: abc-1\r\n", "").header("x-request-id"), Some("abc-1"));
+    assert!(world.request("GET", "/livez", "", "").header("x-request-id").is_some_and(|id| id.len() == 24));
+}
+
+#[test]
+fn what_is_not_there_is_a_problem() {
+    // Unknown paths, sandbox commands without payers, and notifications for nobody are refused.
+    let world = World::new();
+    for path in ["/", "/v2", "/sandbox/transactions/66f0a1b2c3d4e5f607182930/pay", "/notify", "/notify/x"] {
+        let answer = world.request("POST", path, "", "");
+        assert_eq!((answer.status, answer.json()["code"].clone()), (404, json!("not_found")), "{path}");
+    }
+    assert_eq!(world.request("POST", "/notify/toy/66f0a1b2c3d4e5f607182930", "", "x").status, 404);
+}
+
+#[test]
+fn mounted_faces_get_their_requests_whole() {
+    // Method, path with query, headers and body go in; status, headers and body come out.
+    let echo = Mount::new("/toys", |request| {
+        Box::pin(async move {
+            let text = format!("{} {} {}", request.method, request.path, String::from_utf8_lossy(&request.body));
+            MountReply { status: 202, headers: vec![("x-toy".to_owned(), "yes".to_owned())], body: text.into() }
+        })
+    });
+    let world = World::with(|settings| settings, Extras { payers: None, mounts: vec![echo] });
+    let answer = world.request("PUT", "/toys/a?b=c", "", "body");
+    assert_eq!(
+        (answer.status, answer.header("x-toy"), answer.body.as_str()),
+        (202, Some("yes"), "PUT /toys/a?b=c body")
+    );
+    assert_eq!(world.request("PUT", "/toy", "", "").status, 404);
+}
+
+#[test]
+fn a_panic_costs_one_request() {
+    // A face that panics is a 500 without a word of why, and the next request is served.
+    let broken = Mount::new("/broken", |_| Box::pin(async { panic!("hunter2") }));
+    let world = World::with(|settings| settings, Extras { payers: None, mounts: vec![broken] });
+    let answer = world.request("GET", "/broken", "", "");
+    assert_eq!((answer.status, answer.json()["code"].clone()), (500, json!("internal")));
+    assert!(!answer.body.contains("hunter2"));
+    assert_eq!(world.request("GET", "/livez", "", "").status, 200);
+}
+
+#[test]
+fn payers_play_for_test_mode_keys_alone() {
+    // Live keys, client keys and operators are refused before anything is looked up; so is no key at all.
+    let world = World::with(|settings| settings, Extras { payers: Some(Arc::new(Nobody)), mounts: Vec::new() });
+    let path = "/sandbox/transactions/66f0a1b2c3d4e5f607182930/pay";
+    for (key, status) in [
+        (world.key(KeyKind::Api, Mode::Live), 403),
+        (world.key(KeyKind::Master, Mode::Live), 403),
+        (&world.operator, 403),
+        ("", 401),
+        (world.key(KeyKind::Api, Mode::Test), 404),
+        (world.key(KeyKind::Master, Mode::Test), 404),
+    ] {
+        assert_eq!(world.v1(key, "POST", path, "").status, status, "{key}");
+    }
+    assert_eq!(world.v1(world.key(KeyKind::Api, Mode::Test), "GET", path, "").status, 405);
+}
+
+/// Payers that are never asked.
+struct Nobody;
+
+impl Payers for Nobody {
+    fn play(
+        &self,
+        _: Transaction,
+        command: String,
+        _: serde_json::Map<String, serde_json::Value>,
+    ) -> BoxFuture<'static, Result<serde_json::Value, PayerRefusal>> {
+        Box::pin(async move { Err(PayerRefusal::UnknownCommand(command)) })
+    }
+}
