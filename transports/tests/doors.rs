@@ -4,6 +4,10 @@
 mod native;
 #[path = "doors/original.rs"]
 mod original;
+#[path = "doors/payments.rs"]
+mod payments;
+#[path = "doors/toy.rs"]
+mod toy;
 #[path = "doors/watch.rs"]
 mod watch;
 #[path = "doors/world.rs"]

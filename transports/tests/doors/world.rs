@@ -7,15 +7,12 @@ use std::time::Duration;
 
 use maxpay_engine::Engine;
 use maxpay_engine::api::{CreateApp, CreatedApp};
-use maxpay_engine::channel::http::HttpReply;
-use maxpay_engine::channel::{
-    Acknowledgement, Adapter, Call, CodeManifest, Context, FieldError, Interpreted, Manifest, Notified, PayerInput,
-    Prepared, QueryRules, RawNotification, Recreate, SecretSettings, Step,
-};
-use maxpay_engine::model::{ChannelCode, Currency, KeyKind, LatePolicy, Mode, NamedAction};
+use maxpay_engine::model::{KeyKind, LatePolicy, Mode};
 use maxpay_transports::http::{Extras, HttpSettings, Running, serve};
 use md5::{Digest, Md5};
 use serde_json::Value;
+
+use crate::toy::Toy;
 
 /// A server and an app.
 pub struct World {
@@ -61,6 +58,12 @@ impl World {
     pub fn key(&self, kind: KeyKind, mode: Mode) -> &str {
         let found = self.keys.iter().find(|(of, at, _)| (*of, *at) == (kind, mode));
         &found.expect("issued with the app").2
+    }
+
+    /// Adds a test mode account of the toy, and gives its id.
+    pub fn account(&self) -> String {
+        let made = self.v1(self.key(KeyKind::Master, Mode::Test), "POST", "/v1/accounts", r#"{"adapter":"toy"}"#);
+        made.json()["id"].as_str().expect("an id").to_owned()
     }
 
     /// Headers of the original API that prove the app by a request sign.
@@ -140,83 +143,5 @@ impl Answer {
 
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {}", self.body))
-    }
-}
-
-/// An adapter of two codes that never sends.
-struct Toy(Manifest);
-
-impl Toy {
-    fn new() -> Self {
-        let codes = vec![code("toy_app", Vec::new()), code("toy_web", vec![PayerInput::ReturnUrl])];
-        Self(Manifest {
-            adapter: "toy",
-            test_mode_only: false,
-            settings: Vec::new(),
-            codes,
-            fixed_hosts: Vec::new(),
-            unsigned: Vec::new(),
-        })
-    }
-}
-
-fn code(code: &str, needs: Vec<PayerInput>) -> CodeManifest {
-    CodeManifest {
-        code: code.parse().expect("a code"),
-        group: "toy",
-        currencies: vec![Currency::CNY],
-        amount_minor: (1, 1_000_000),
-        needs,
-        subject_bytes_max: 256,
-        expiry: (Duration::from_mins(1), Duration::from_hours(24)),
-        expiry_default: Duration::from_hours(2),
-        min_life: Duration::from_secs(30),
-        grace: Duration::from_secs(30),
-        recreate: Recreate::Never,
-        decline_final: true,
-        action_lifetime: None,
-        locally_signed: false,
-        authorize: false,
-        query: QueryRules {
-            truth_from: Duration::ZERO,
-            truth_until: None,
-            schedule: vec![Duration::from_mins(1)],
-            awaiting_schedule: Vec::new(),
-        },
-        close: None,
-        not_executed_max: 1,
-        call_deadline: Duration::from_secs(5),
-    }
-}
-
-impl Adapter for Toy {
-    fn manifest(&self) -> &Manifest {
-        &self.0
-    }
-
-    fn validate(
-        &self,
-        _: Mode,
-        _: &serde_json::Map<String, Value>,
-        _: &SecretSettings,
-    ) -> Result<String, Vec<FieldError>> {
-        Ok("toy".to_owned())
-    }
-
-    fn prepare(&self, _: &Call, _: &Context<'_>) -> Prepared {
-        Prepared::Unsupported
-    }
-
-    fn interpret(&self, _: &Call, _: Step, _: &HttpReply, _: &Context<'_>) -> Interpreted {
-        unreachable!("nothing is sent")
-    }
-
-    fn notification(&self, _: &RawNotification, _: &Context<'_>) -> Notified {
-        let refusal = Acknowledgement { status: 400, content_type: "text/plain".to_owned(), body: "no".into() };
-        Notified::Unverified { reason: "a toy trusts nobody".to_owned(), refusal }
-    }
-
-    fn shown(&self, _: &ChannelCode, _: &str, _: &[NamedAction]) -> Vec<(String, String)> {
-        Vec::new()
     }
 }
