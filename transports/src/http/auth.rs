@@ -82,6 +82,8 @@ fn sign(text: &str) -> Option<Proof> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::test::TestRequest;
 
     use super::super::settings::ProxyTrust;
@@ -143,7 +145,7 @@ mod tests {
             ("x", false),
         ] {
             let request = TestRequest::default().insert_header(("authorization", value)).to_http_request();
-            let inbound = Inbound::new(request, &ProxyTrust::nobody(), String::new);
+            let inbound = Inbound::new(request, &ProxyTrust::nobody(), Duration::ZERO, String::new);
             assert_eq!(bearer(&inbound).is_some(), there, "{value}");
         }
     }
@@ -153,7 +155,7 @@ mod tests {
         for header in headers {
             request = request.append_header(*header);
         }
-        let inbound = Inbound::new(request.to_http_request(), &ProxyTrust::nobody(), String::new);
+        let inbound = Inbound::new(request.to_http_request(), &ProxyTrust::nobody(), Duration::ZERO, String::new);
         match original(&inbound) {
             Original::NoApp => "no app".to_owned(),
             Original::NoProof => "no proof".to_owned(),

@@ -128,7 +128,7 @@ impl Door {
     async fn answer(&self, request: HttpRequest, mut payload: web::Payload) -> HttpResponse {
         let began = self.inner.clock.now().monotonic;
         let mint = || self.inner.ids.next::<RawId>().to_string();
-        let inbound = Inbound::new(request, &self.inner.settings.trusted_proxy, mint);
+        let inbound = Inbound::new(request, &self.inner.settings.trusted_proxy, began, mint);
         let face = self.face(inbound.path());
         let guard = self.inner.metrics.begin();
         // A panic is a defect of ours: it costs this request and not its connection's neighbours.
@@ -181,6 +181,12 @@ impl Door {
             },
             Face::Original | Face::Unknown => nothing_here(),
         }
+    }
+
+    /// What is left of `within` since the request's head was read.
+    pub(super) fn left(&self, inbound: &Inbound, within: Duration) -> Duration {
+        let gone = self.inner.clock.now().monotonic.saturating_sub(inbound.began);
+        within.saturating_sub(gone)
     }
 
     /// Whether the head is within its bound.

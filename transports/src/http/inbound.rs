@@ -1,8 +1,10 @@
 //! What a request says of itself: path, headers, who sent it and whether anybody could listen in.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::settings::ProxyTrust;
 
@@ -16,19 +18,29 @@ pub(super) struct Inbound {
     pub(super) private: bool,
     /// Names this request in the log and in the answer.
     pub(super) request_id: String,
+    /// When its head was read, by the monotonic clock.
+    pub(super) began: Duration,
 }
 
 impl Inbound {
-    pub(super) fn new(request: HttpRequest, trust: &ProxyTrust, mint: impl FnOnce() -> String) -> Self {
+    pub(super) fn new(
+        request: HttpRequest,
+        trust: &ProxyTrust,
+        began: Duration,
+        mint: impl FnOnce() -> String,
+    ) -> Self {
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip().to_canonical());
         let trusted = trust.trusts(peer);
-        let told = header(&request, "x-forwarded-for").filter(|_| trusted).and_then(last_address);
+        // A proxy may add a header of its own behind one that the client made up: the last one is the proxy's.
+        let forwarded = request.headers().get_all("x-forwarded-for").last().and_then(text);
+        let told = forwarded.filter(|_| trusted).and_then(last_address);
         let asked = header(&request, "x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         Self {
             path: collapsed(request.path()),
             client: told.unwrap_or(peer),
             private: trusted || peer.is_loopback() || request.app_config().secure(),
             request_id: asked.unwrap_or_else(mint),
+            began,
             request,
         }
     }
@@ -59,9 +71,14 @@ impl Inbound {
         header(&self.request, name)
     }
 
+    /// Whether there is a header of that name, readable or not.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.request.headers().contains_key(name)
+    }
+
     /// All headers, names in lower case; of those that come several times, in their order.
     pub(super) fn headers(&self) -> Vec<(String, String)> {
-        let pair = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
+        let pair = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         self.request.headers().iter().map(pair).collect()
@@ -74,7 +91,10 @@ impl Inbound {
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    let value = request.headers().get(name)?;
+    request.headers().get(name).and_then(text)
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
 
@@ -139,9 +159,15 @@ mod tests {
                 .peer_addr(peer.parse().expect("an address"))
                 .insert_header(("x-forwarded-for", forwarded))
                 .to_http_request();
-            let inbound = Inbound::new(request, &trust, || "minted".to_owned());
+            let inbound = Inbound::new(request, &trust, Duration::ZERO, || "minted".to_owned());
             assert_eq!((inbound.client.to_string().as_str(), inbound.private), (client, private), "{peer} {forwarded}");
         }
+        let two = TestRequest::default()
+            .peer_addr("10.0.0.1:1".parse().expect("an address"))
+            .append_header(("x-forwarded-for", "1.1.1.1"))
+            .append_header(("x-forwarded-for", "2.2.2.2"));
+        let inbound = Inbound::new(two.to_http_request(), &trust, Duration::ZERO, String::new);
+        assert_eq!(inbound.client.to_string(), "2.2.2.2");
     }
 
     #[test]
@@ -149,7 +175,10 @@ mod tests {
         // A visible short id is kept; anything else gets a new one.
         for (given, wanted) in [("abc-1", "abc-1"), ("", "minted"), ("a b", "minted"), (&*"x".repeat(129), "minted")] {
             let request = TestRequest::default().insert_header(("x-request-id", given)).to_http_request();
-            assert_eq!(Inbound::new(request, &ProxyTrust::nobody(), || "minted".to_owned()).request_id, wanted);
+            assert_eq!(
+                Inbound::new(request, &ProxyTrust::nobody(), Duration::ZERO, || "minted".to_owned()).request_id,
+                wanted
+            );
         }
     }
 }

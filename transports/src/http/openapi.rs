@@ -148,6 +148,11 @@ fn query(mut operation: OperationBuilder, of: &RefOr<Schema>, named: &[(String, 
     for (name, schema) in &object.properties {
         let description = match schema {
             RefOr::T(Schema::Object(field)) => field.description.clone(),
+            // An optional reference: null, or the schema with the field's own words.
+            RefOr::T(Schema::OneOf(either)) => either.items.iter().find_map(|item| match item {
+                RefOr::Ref(reference) => Some(reference.description.clone()),
+                RefOr::T(_) => None,
+            }),
             RefOr::T(_) | RefOr::Ref(_) => None,
         };
         operation = operation.parameter(

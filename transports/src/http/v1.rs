@@ -44,8 +44,10 @@ async fn perform(
     for (name, value) in path {
         params.put(name, &Value::from(value))?;
     }
-    let key = inbound.header("idempotency-key").filter(|_| operation.method == "POST");
-    let longest_wait = door.settings().request_deadline.saturating_sub(HEADROOM);
+    let given = operation.method == "POST" && inbound.has_header("idempotency-key");
+    // One that cannot be read is refused like any other wrong one, and never passed over.
+    let key = given.then(|| inbound.header("idempotency-key").unwrap_or_default());
+    let longest_wait = door.left(inbound, door.settings().request_deadline).saturating_sub(HEADROOM);
     operations::call_within(door.engine(), &principal, operation.name, params, key, longest_wait).await
 }
 

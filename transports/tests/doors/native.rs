@@ -102,6 +102,7 @@ fn an_idempotency_key_finds_what_was_made() {
     let other = send("k1", r#"{"target":{"type":"url","url":"https://example.com/other"}}"#);
     assert_eq!((other.status, other.json()["code"].clone()), (422, json!("idempotency_mismatch")));
     assert_eq!(send("ü", body).status, 422);
+    assert_eq!(send("", body).status, 422);
 }
 
 #[test]

@@ -55,6 +55,17 @@ fn a_failed_bill_has_code_7_and_its_id() {
 }
 
 #[test]
+fn a_deleted_account_is_no_account() {
+    // Code 2 once the only account was disabled.
+    let world = World::new();
+    let account = world.account();
+    let master = world.key(KeyKind::Master, Mode::Test);
+    assert_eq!(world.v1(master, "DELETE", &format!("/v1/accounts/{account}"), "").status, 200);
+    let body = r#"{"channel":"toy_app","billNum":"1","totalFee":1,"subject":"a toy"}"#;
+    assert_eq!(world.original("bill", &world.signed(KeyKind::Client), body)["code"], json!(2));
+}
+
+#[test]
 fn a_native_payment_goes_its_way() {
     // 201 with a location, 200 for the same again, 409 for the number with other content, read, listed, paid, told.
     let world = World::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use maxpay_engine::model::{KeyKind, Mode, Transaction};
-use maxpay_transports::http::{Extras, Mount, MountReply, PayerRefusal, Payers};
+use maxpay_transports::http::{Extras, HttpSettings, Mount, MountReply, PayerRefusal, Payers};
 use serde_json::json;
 
 use crate::world::World;
@@ -73,6 +73,20 @@ fn a_panic_costs_one_request() {
     assert_eq!((answer.status, answer.json()["code"].clone()), (500, json!("internal")));
     assert!(!answer.body.contains("hunter2"));
     assert_eq!(world.request("GET", "/livez", "", "").status, 200);
+}
+
+#[test]
+fn every_request_is_answered_in_time() {
+    // Whatever it waits for: past the deadline it is 503, and nothing is claimed about what was done.
+    let deaf = Mount::new("/deaf", |_| Box::pin(std::future::pending()));
+    let brief = std::time::Duration::from_millis(200);
+    let world = World::with(
+        |settings| HttpSettings { request_deadline: brief, ..settings },
+        Extras { payers: None, mounts: vec![deaf] },
+    );
+    let answer = world.request("GET", "/deaf", "", "");
+    assert_eq!((answer.status, answer.json()["code"].clone()), (503, json!("outcome_unknown")));
+    assert!(answer.header("retry-after").is_some());
 }
 
 #[test]

@@ -21,9 +21,9 @@ pub(super) async fn perform(
     scope: Scope,
     fields: &Fields,
     client: IpAddr,
-    within: Duration,
+    left: Duration,
 ) -> Result<String, Refusal> {
-    let request = read(fields, client, within.saturating_sub(HEADROOM), |code| engine.manifest_of(code))?;
+    let request = read(fields, client, left.saturating_sub(HEADROOM), |code| engine.manifest_of(code))?;
     let created = engine.create_transaction(scope, request, None).await?;
     let record = created.transaction;
     settled(&record).map_err(|refusal| refusal.of_record(record.id))?;

@@ -135,6 +135,10 @@ impl From<Error> for Refusal {
                 Self::new(Code::Param, fields.collect::<Vec<_>>().join("; "))
             }
             Error::NoAccount(_) => Self::new(Code::NotConfigured, text),
+            // All its accounts are disabled, which is how a merchant deletes them.
+            Error::AccountPaused(channel, reason) if reason.is_empty() => {
+                Self::new(Code::NotConfigured, Error::NoAccount(channel).to_string())
+            }
             Error::UnknownChannel(_) => Self::new(Code::Channel, text),
             Error::AccountPaused(..) | Error::Unsupported => Self::new(Code::ChannelFailed, text),
             Error::BillNumberConflict(id) => Self::new(Code::Param, text).of_record(id),
@@ -214,6 +218,7 @@ mod tests {
             (Error::SetAside, 14),
             (Error::Internal("x".to_owned()), 14),
             (Error::AccountPaused("a".to_owned(), "b".to_owned()), 7),
+            (Error::AccountPaused("a".to_owned(), String::new()), 2),
             (Error::NoAccount("a".to_owned()), 2),
             (Error::UnknownChannel("a".to_owned()), 3),
             (Error::field("return_url", "is too long"), 5),

@@ -76,7 +76,7 @@ async fn perform(
     let (principal, scope) = principal(door, inbound).await?;
     let fields = fields::Fields::read(&body)?;
     if is_bill {
-        bill::perform(door.engine(), scope, &fields, inbound.client, within).await
+        bill::perform(door.engine(), scope, &fields, inbound.client, door.left(inbound, within)).await
     } else {
         records::perform(door.engine(), &principal, scope, &fields).await
     }
