@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::Error;
 use crate::engine::Inner;
-use crate::model::{Delivery, DeliveryId, SubscriptionId, TransactionId};
+use crate::model::{Delivery, DeliveryId, SubscriptionId, Transaction, TransactionId};
 use crate::store::keys::{self, Due};
 use crate::store::{Batch, StoreError, records};
 
@@ -29,7 +29,7 @@ pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePe
         let mut ticket = Some(Ticket::place(permit, Arc::clone(&owner.timekeeper.wake)));
         let mut wait = FIRST_WAIT;
         for _ in 0..PATIENCE {
-            let (message, answer) = TransactionMessage::new(What::Due, ticket.take());
+            let (message, answer) = TransactionMessage::new(What::Due(due.at), ticket.take());
             let Some(system) = owner.system() else { return };
             system.transactions().send(TransactionId(due.id), message);
             match answer.await {
@@ -39,12 +39,27 @@ pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePe
                 }
                 // Nothing works on it until an operator retries it, which writes the row again.
                 Ok(Err(Error::SetAside | Error::NotFound(_))) => return remove(&owner, &[due]).await,
-                Ok(Ok(_)) | Err(_) => return,
+                Ok(Ok(_) | Err(Error::Conflict(_))) => return remove_stranger(&owner, due).await,
+                Err(_) => return,
                 Ok(Err(why)) => return tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait"),
             }
         }
         owner.timekeeper.not_taken(&[due]);
     });
+}
+
+/// Removes a row that was fired and is not the record's own: a hint or a retry has done its work.
+async fn remove_stranger(inner: &Arc<Inner>, due: Due) {
+    let key = keys::transaction(TransactionId(due.id));
+    let Ok((Some(record), seen)) = inner.reader.record::<Transaction>(key.clone()).await else { return };
+    if record.due_at == Some(due.at) {
+        return;
+    }
+    let mut batch = Batch::default();
+    batch.watch(key, seen).remove(keys::due(due.at, due.kind, due.id));
+    if let Err(why) = inner.store.commit(batch).await {
+        tracing::debug!(transaction = %due.id, %why, "a due row that has done its work stays for another round");
+    }
 }
 
 /// Hands due deliveries to their subscriptions.

@@ -1,13 +1,13 @@
 //! What a transaction's actor does with its record: step, commit, answer, hand on the effects.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::Error;
 use crate::channel::CodeManifest;
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
-use crate::machine::transaction::{self as machine, AppPolicy, BillDecision};
+use crate::front::{Claim, Claimed};
+use crate::machine::transaction::{self as machine, AppPolicy};
 use crate::machine::{Effect, Input, Moment, Refusal, Source, Step};
 use crate::model::{Bill, CallKind, Transaction, TransactionId};
 use crate::secrets::Secret;
@@ -15,37 +15,20 @@ use crate::store::{CommitError, RowKey, Seq, Table, keys, notes};
 
 use super::batch::{Before, batch_of};
 use super::dispatcher::Job;
+use super::failure::{Failure, caught, commit_failure, refused};
 use super::ticket::Ticket;
-use super::transaction::{Carried, Creation, Settled, What};
+use super::transaction::{Carried, Settled, What};
 
 /// How often a step is made again because rows changed under it.
-const RETRIES: usize = 16;
-/// How many steps may follow from waking up.
-const WAKING_STEPS: usize = 8;
-
-/// Why a message came to nothing.
-pub(crate) enum Failure {
-    /// It is refused; the record is as it was.
-    Refused(Error),
-    /// What is held may not be what is durable: read again.
-    Distrust(Error),
-    /// The record made the machine fail.
-    Poisoned(String),
-}
-
-impl From<Error> for Failure {
-    fn from(why: Error) -> Self {
-        Self::Refused(why)
-    }
-}
+pub(super) const RETRIES: usize = 16;
 
 /// A record and what belongs to it, as of certain commits.
 pub(crate) struct Held {
-    record: Transaction,
-    seen: Seq,
-    bill: Bill,
-    bill_seen: Seq,
-    rules: CodeManifest,
+    pub(super) record: Transaction,
+    pub(super) seen: Seq,
+    pub(super) bill: Bill,
+    pub(super) bill_seen: Seq,
+    pub(super) rules: CodeManifest,
 }
 
 impl Held {
@@ -91,8 +74,8 @@ pub(crate) async fn account_of(inner: &Inner, id: crate::model::AccountId) -> Re
 
 /// Keeps one record.
 pub(crate) struct Keeper {
-    inner: Arc<Inner>,
-    held: Option<Held>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) held: Option<Held>,
     /// Whether `resume` has said what goes on.
     resumed: bool,
     /// Answers to calls that are awaited.
@@ -120,24 +103,30 @@ impl Keeper {
     /// # Errors
     /// [`Failure`]; evidence is never refused by the machine, only by a store that cannot take it.
     pub async fn work(&mut self, what: What, ticket: Option<Ticket>) -> Result<Settled, Failure> {
+        let is_due = |keeper: &Self| match &what {
+            What::Due(at) => keeper.held.as_ref().is_some_and(|held| held.record.due_at == Some(*at)),
+            What::Create(_) | What::Input(_) => false,
+            #[cfg(test)]
+            What::Panic => false,
+        };
+        let was_due = is_due(self);
         if !self.resumed {
-            self.resume().await?;
+            self.resume(was_due).await?;
             self.resumed = true;
         }
+        let still_due = is_due(self);
         match what {
             What::Create(creation) => self.create(*creation).await,
             What::Input(boxed) => {
                 let (input, carried) = *boxed;
                 self.apply(input, carried, ticket).await
             }
-            What::Due => {
-                let now = self.inner.clock.now().wall;
-                if self.held()?.record.due_at.is_some_and(|due| due <= now) {
-                    self.apply(Input::Due, Carried::default(), ticket).await
-                } else {
-                    self.settled()
-                }
-            }
+            What::Due(_) if still_due => self.apply(Input::Due, Carried::default(), ticket).await,
+            // Waking up has done it.
+            What::Due(_) if was_due => self.settled(),
+            // A row that is not the record's own was written by somebody who wants it looked at: a hint, an operator's
+            // retry.
+            What::Due(_) => self.apply(Input::QueryNow, Carried::default(), ticket).await,
             #[cfg(test)]
             What::Panic => panic!("told to"),
         }
@@ -147,100 +136,30 @@ impl Keeper {
         self.held.as_ref().ok_or(Failure::Distrust(Error::NotFound("transaction")))
     }
 
-    fn settled(&self) -> Result<Settled, Failure> {
+    pub(super) fn settled(&self) -> Result<Settled, Failure> {
         Ok(Settled::Now(Box::new(self.held()?.record.clone())))
     }
 
     /// What goes on after a start, a rest or a death: the machine alone says so.
-    async fn resume(&mut self) -> Result<(), Failure> {
+    ///
+    /// `is_due`: its due time is what woke it. That asks the channel by the schedule, so waking up need not ask too.
+    async fn resume(&mut self, is_due: bool) -> Result<(), Failure> {
         let held = self.held()?;
         let moment = self.moment(&held.record);
-        let mut effects = caught(|| machine::resume(&held.record, moment, &held.rules))?;
-        for _ in 0..WAKING_STEPS {
-            let (feeds, rest): (Vec<_>, Vec<_>) =
-                effects.into_iter().partition(|effect| matches!(effect, Effect::Feed(_)));
-            self.hand_on(rest, None, None);
-            effects = Vec::new();
-            for feed in feeds {
-                if let Effect::Feed(input) = feed {
-                    match self.apply(input, Carried::default(), None).await {
-                        // What is refused now will be looked at when it is due.
-                        Ok(_) | Err(Failure::Refused(_)) => {}
-                        Err(failure) => return Err(failure),
-                    }
-                }
+        let effects = caught(|| machine::resume(&held.record, moment, &held.rules))?;
+        let (feeds, calls): (Vec<_>, Vec<_>) = effects.into_iter().partition(|it| matches!(it, Effect::Feed(_)));
+        if !is_due {
+            self.hand_on(calls, None, None);
+        }
+        for feed in feeds {
+            let Effect::Feed(input) = feed else { continue };
+            match self.apply(input, Carried::default(), None).await {
+                // What is refused now is looked at when it is due.
+                Ok(_) | Err(Failure::Refused(_)) => {}
+                Err(failure) => return Err(failure),
             }
         }
         Ok(())
-    }
-
-    /// Makes the record, unless another one stands for the request.
-    async fn create(&mut self, creation: Creation) -> Result<Settled, Failure> {
-        if self.held.is_some() {
-            return Err(Failure::Refused(Error::Internal("the record is there already".to_owned())));
-        }
-        let Creation { draft, made_at, first, strict, idempotency } = creation;
-        let account = account_of(&self.inner, draft.account_id).await?;
-        let policy = self.policy(draft.app_id).await?;
-        for _ in 0..RETRIES {
-            let claim = match self.inner.claim(idempotency.as_ref()).await? {
-                crate::front::Claimed::Before(id) => return Ok(Settled::Other(TransactionId(id))),
-                crate::front::Claimed::New(claim) => claim,
-            };
-            let bill_key = keys::bill(draft.app_id, draft.mode, &draft.bill_num);
-            let (bill, bill_seen) = self.inner.reader.record::<Bill>(bill_key).await?;
-            match self.bill_decision(bill.as_ref(), &draft, strict).await? {
-                BillDecision::New => {}
-                BillDecision::Reuse(id) => return Ok(Settled::Other(id)),
-                BillDecision::Conflict(id) => return Err(Error::BillNumberConflict(id).into()),
-            }
-            let rules = self.rules_for(&account, &draft)?.clone();
-            let now = self.inner.clock.now();
-            let record = caught(|| machine::create(draft.clone(), made_at, &rules))?;
-            self.inner.births.born(record.id, now.monotonic);
-            let bill = machine::bill_after_create(bill.as_ref(), record.id);
-            let moment = self.moment(&record);
-            let step = caught(|| machine::step(&record, &bill, &first, moment, &rules, &policy))?;
-            let mut step = step.map_err(|why| Failure::Refused(refused(&why)))?;
-            step.bill = Some(step.bill.take().unwrap_or(bill));
-            let before = Before { record: None, seen: Seq(0), bill_seen, once_seen: Seq(0), account: None };
-            let (mut batch, record) = batch_of(&self.inner, &step, &before, None);
-            claim.join(&mut batch, "transaction", record.id.0, now.wall);
-            match self.inner.store.commit(batch).await {
-                Ok(committed) => {
-                    let bill = step.bill.take().ok_or_else(|| Error::Internal("a bill row was made".to_owned()))?;
-                    self.held = Some(Held { record, seen: committed.seq, bill, bill_seen: committed.seq, rules });
-                    self.inner.metrics.commits.add(1);
-                    self.hand_on(step.effects, None, None);
-                    return self.settled();
-                }
-                Err(CommitError::Conflict(_) | CommitError::Stale) => {}
-                Err(why) => return Err(commit_failure(why)),
-            }
-        }
-        Err(Failure::Refused(Error::Busy))
-    }
-
-    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&CodeManifest, Failure> {
-        let rules = self.inner.adapters.rules(&account.record.adapter, &draft.channel);
-        rules.ok_or_else(|| Failure::Refused(Error::UnknownChannel(draft.channel.to_string())))
-    }
-
-    async fn bill_decision(
-        &self,
-        bill: Option<&Bill>,
-        draft: &machine::Draft,
-        strict: bool,
-    ) -> Result<BillDecision, Failure> {
-        let mut candidates = Vec::new();
-        if strict && let Some(bill) = bill {
-            for id in machine::bill_candidates(bill) {
-                let (record, _) = self.inner.reader.record::<Transaction>(keys::transaction(id)).await?;
-                candidates.extend(record);
-            }
-        }
-        let candidates: Vec<&Transaction> = candidates.iter().collect();
-        caught(|| machine::bill_decision(bill, &candidates, draft.door, &draft.content_digest, strict))
     }
 
     /// One step and its commit, made again as often as rows change under it.
@@ -253,8 +172,8 @@ impl Keeper {
         for _ in 0..RETRIES {
             let claim = match self.inner.claim(idempotency.as_ref()).await? {
                 // The command was done before, under the same key: the record as it is now.
-                crate::front::Claimed::Before(_) => return self.settled(),
-                crate::front::Claimed::New(claim) => claim,
+                Claimed::Before(_) => return self.settled(),
+                Claimed::New(claim) => claim,
             };
             let held = self.held()?;
             let moment = self.moment(&held.record);
@@ -283,7 +202,7 @@ impl Keeper {
     async fn commit(
         &mut self,
         step: Step,
-        claim: crate::front::Claim,
+        claim: Claim,
         raw: Option<&crate::model::Sealed>,
     ) -> Result<Vec<Effect>, Again> {
         let held = self.held().map_err(Again::Never)?;
@@ -342,8 +261,8 @@ impl Keeper {
     }
 
     /// Hands effects on: after the commit that they follow from.
-    fn hand_on(&mut self, effects: Vec<Effect>, token: Option<Arc<Secret>>, ticket: Option<Ticket>) {
-        let Some(held) = &self.held else { return };
+    pub(super) fn hand_on(&mut self, effects: Vec<Effect>, token: Option<Arc<Secret>>, ticket: Option<Ticket>) {
+        let Some(held) = self.held.as_ref().filter(|_| !effects.is_empty()) else { return };
         let ticket = ticket.map(Arc::new);
         let record = Arc::new(held.record.clone());
         for effect in effects {
@@ -367,7 +286,7 @@ impl Keeper {
         }
     }
 
-    fn moment(&self, record: &Transaction) -> Moment {
+    pub(super) fn moment(&self, record: &Transaction) -> Moment {
         let now = self.inner.clock.now();
         Moment {
             wall: now.wall,
@@ -376,7 +295,7 @@ impl Keeper {
         }
     }
 
-    async fn policy(&self, app: crate::model::AppId) -> Result<AppPolicy, Failure> {
+    pub(super) async fn policy(&self, app: crate::model::AppId) -> Result<AppPolicy, Failure> {
         let app = self.inner.directory.app(app).await?.ok_or(Error::NotFound("app"))?;
         Ok(AppPolicy { late_policy: app.record.late_policy })
     }
@@ -386,38 +305,4 @@ enum Again {
     /// Rows changed: read them and step again.
     Reread,
     Never(Failure),
-}
-
-fn commit_failure(why: CommitError) -> Failure {
-    match why {
-        CommitError::OutcomeUnknown => Failure::Distrust(Error::OutcomeUnknown),
-        CommitError::Conflict(_)
-        | CommitError::Stale
-        | CommitError::Busy
-        | CommitError::TooLarge
-        | CommitError::Fenced(_) => Failure::Refused(why.into()),
-    }
-}
-
-/// What the machine's refusal is to a caller.
-fn refused(why: &Refusal) -> Error {
-    match why {
-        Refusal::Unsupported => Error::Unsupported,
-        Refusal::Unknown(_)
-        | Refusal::Ended(_)
-        | Refusal::Status(_)
-        | Refusal::CloseRequested
-        | Refusal::TooLate
-        | Refusal::TokenKnown
-        | Refusal::Contradicts(_) => Error::Conflict(why.to_string()),
-        Refusal::Range | Refusal::AttemptsUsedUp => Error::LimitReached(why.to_string()),
-    }
-}
-
-/// Runs the machine so that a defect in it ends this message and not the thread's other work.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-        Failure::Poisoned(format!("the machine failed: {}", what.unwrap_or("it says nothing")))
-    })
 }

@@ -95,7 +95,9 @@ impl SubscriptionActor {
     }
 
     fn start_tries(&mut self) {
+        // What is due stays in the store: a drain need not wait for it.
         while self.out < AT_ONCE
+            && !self.inner.commands.is_draining()
             && let Some((_, _, id)) = self.backlog.pop_first()
         {
             self.out += 1;

@@ -15,10 +15,10 @@ use crate::model::{
 use crate::store::keys::DueKind;
 use crate::store::{Batch, CommitError, Scan, Store, Table, keys, records};
 
-use super::delivering::read_subscription;
-
 /// Deliveries that are looked at for one commit.
 const PAGE: usize = 256;
+/// How often a sweep begins again because its subscription changed.
+const RETRIES: usize = 16;
 
 /// Subscriptions whose function is missing, each told once.
 #[derive(Default)]
@@ -48,25 +48,39 @@ fn wanted(inner: &Inner, subscription: &Subscription) -> DeliveryInput {
     }
 }
 
-/// Goes through all deliveries of a subscription, then removes the due row that asked for it.
+/// Goes through all deliveries of a subscription, then removes the due row that asked for it; when the subscription
+/// has changed meanwhile, goes through them again.
 ///
 /// # Errors
 /// The store cannot answer or take it; the row stays and it is done again.
 pub(crate) async fn sweep(inner: &Arc<Inner>, id: SubscriptionId, asked_at: Timestamp) -> Result<(), Error> {
-    let mut from = id.bytes().to_vec();
-    while let Some(next) = sweep_page(inner, id, from).await? {
-        from = next;
+    for _ in 0..RETRIES {
+        let (subscription, seen) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
+        let subscription = subscription.ok_or(Error::NotFound("subscription"))?;
+        let input = wanted(inner, &subscription);
+        let mut from = id.bytes().to_vec();
+        while let Some(next) = sweep_page(inner, id, &input, from).await? {
+            from = next;
+        }
+        let mut batch = Batch::default();
+        // A change of the same millisecond has written the same row: it must not go with that change undone.
+        batch.watch(keys::subscription(id), seen).remove(keys::due(asked_at, DueKind::Maintenance, id.0));
+        match inner.store.commit(batch).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Conflict(_) | CommitError::Stale) => {}
+            Err(why) => return Err(why.into()),
+        }
     }
-    let mut batch = Batch::default();
-    batch.remove(keys::due(asked_at, DueKind::Maintenance, id.0));
-    inner.store.commit(batch).await?;
-    Ok(())
+    Err(Error::Busy)
 }
 
 /// One page, from that key of the index on. Returns where the next one begins.
-async fn sweep_page(inner: &Arc<Inner>, id: SubscriptionId, from: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
-    let subscription = read_subscription(inner, id).await?;
-    let input = wanted(inner, &subscription);
+async fn sweep_page(
+    inner: &Arc<Inner>,
+    id: SubscriptionId,
+    input: &DeliveryInput,
+    from: Vec<u8>,
+) -> Result<Option<Vec<u8>>, Error> {
     loop {
         let scan = Scan { from: from.clone(), ..Scan::prefix(Table::DeliveryBySubscription, id.bytes(), PAGE) };
         let (deliveries, last, more) = inner.reader.run(move |store| read_page(store, &scan)).await??;

@@ -5,4 +5,5 @@ mod basics;
 mod deliveries;
 mod script;
 mod supervision;
+mod time;
 mod world;

@@ -59,6 +59,8 @@ struct Lane {
     offered: BTreeMap<Due, Duration>,
     /// Rows before this one are known.
     known_to: Due,
+    /// Up to where everything has been read anew; `None`: nothing is being read anew.
+    anew: Option<Due>,
     /// What was heard while rows are being read; `None`: they are not.
     heard: Option<Vec<(Due, bool)>>,
     /// When everything was read from the beginning.
@@ -74,7 +76,15 @@ fn first() -> Due {
 
 impl Lane {
     fn new(kind: DueKind) -> Self {
-        Self { kind, near: BTreeSet::new(), offered: BTreeMap::new(), known_to: first(), heard: None, read_at: None }
+        Self {
+            kind,
+            near: BTreeSet::new(),
+            offered: BTreeMap::new(),
+            known_to: first(),
+            anew: None,
+            heard: None,
+            read_at: None,
+        }
     }
 
     /// A row was written or removed. Whether the next one due may be another now.
@@ -129,16 +139,17 @@ impl Lane {
         if old {
             self.read_at = Some(monotonic);
             self.offered.retain(|_, at| monotonic.saturating_sub(*at) < OFFER_AGAIN);
-            self.known_to = first();
+            self.anew = Some(first());
         }
         let room = self.near.len() < NEAR_MAX / 2;
-        (old || (room && self.known_to.at <= now.after(MARGIN))).then(|| {
-            self.heard = Some(Vec::new());
-            self.known_to
-        })
+        let from = self.anew.or_else(|| (self.known_to.at <= now.after(MARGIN)).then_some(self.known_to));
+        from.filter(|_| old || room).inspect(|_| self.heard = Some(Vec::new()))
     }
 
     fn read(&mut self, rows: BTreeSet<Due>, known_to: Due) {
+        if self.anew.is_some() {
+            self.anew = (known_to < self.known_to).then_some(known_to);
+        }
         self.known_to = self.known_to.max(known_to);
         for due in rows {
             self.know(due);

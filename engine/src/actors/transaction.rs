@@ -15,7 +15,8 @@ use crate::machine::{Input, transaction as machine};
 use crate::model::{Sealed, Timestamp, Transaction, TransactionId};
 use crate::secrets::Secret;
 
-use super::keeper::{Failure, Held, Keeper};
+use super::failure::Failure;
+use super::keeper::{Held, Keeper};
 use super::router::{Report, Work};
 use super::ticket::Ticket;
 
@@ -33,8 +34,8 @@ pub(crate) enum What {
     Create(Box<Creation>),
     /// An input of the machine, and what its commit carries besides.
     Input(Box<(Input, Carried)>),
-    /// A due time was reached.
-    Due,
+    /// A row of the due table says that its time has come.
+    Due(Timestamp),
     /// Fails as a defect would.
     #[cfg(test)]
     Panic,

@@ -113,7 +113,7 @@ mod tests {
             |it| it.extras = None,
             |it| it.return_url = Some("https://example.com".to_owned()),
             |it| it.show_url = Some("https://example.com".to_owned()),
-            |it| it.timeout = Some(Duration::from_secs(60)),
+            |it| it.timeout = Some(Duration::from_mins(1)),
             |it| it.payer.openid = Some("o".to_owned()),
         ];
         let base = content_digest(&request());

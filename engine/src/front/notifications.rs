@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 use crate::actors::calls::{self, Asked};
 use crate::actors::materials::about_account;
 use crate::actors::owners::disagreement;
-use crate::actors::ticket::Ticket;
 use crate::actors::transaction::{Carried, What};
 use crate::actors::{account_of, batch::evidence_place};
 use crate::api::NotificationReply;
@@ -20,6 +19,7 @@ use crate::engine::Inner;
 use crate::machine::{Input, Source, Told};
 use crate::model::{AccountId, AlarmKind, AttemptNumber, InboxId, InboxItem};
 use crate::secrets::{SealContext, Secret};
+use crate::store::keys::DueKind;
 use crate::store::{Batch, Scan, Table, keys};
 use crate::{Engine, Error};
 
@@ -208,15 +208,16 @@ impl Inner {
         Ok(record.attempts.iter().find(|attempt| attempt.number == *number).map(|attempt| attempt.account_id))
     }
 
-    /// A hint proves nothing: the channel is asked.
+    /// A hint proves nothing: that the channel is to be asked becomes durable.
     async fn follow_hint(self: &Arc<Self>, account: &Arc<LoadedAccount>, number: &str) -> Result<(), Error> {
         let number = AttemptNumber::parse(number).ok_or(Error::NotFound("order"))?;
         if self.whose(&number).await? != Some(account.record.id) {
             return Err(Error::NotFound("order"));
         }
-        let (ticket, _) = Ticket::awaited();
-        let what = What::Input(Box::new((Input::QueryNow, Carried::default())));
-        self.tell(number.transaction, what, Some(ticket)).await.map(drop)
+        let mut batch = Batch::default();
+        batch.put_marker(keys::due(self.clock.now().wall, DueKind::Transaction, number.transaction.0));
+        self.store.commit(batch).await?;
+        Ok(())
     }
 
     async fn to_inbox(

@@ -14,7 +14,7 @@ pub enum DueKind {
     Transaction,
     /// A delivery wants its next try.
     Delivery,
-    /// An account's maintenance: certificates, statements.
+    /// Work beside payments: the deliveries of a subscription follow a change of it.
     Maintenance,
 }
 

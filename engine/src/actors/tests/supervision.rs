@@ -7,13 +7,18 @@ use crate::actors::router::ENTITY_MAX;
 use crate::actors::transaction::{Settled, TransactionMessage, What};
 use crate::api::PageRequest;
 use crate::machine::Input;
-use crate::model::{Requester, TransactionId};
+use crate::model::{Requester, Timestamp, TransactionId};
 use crate::{Engine, Error};
 
 fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
     let (message, answer) = TransactionMessage::new(what, None);
     engine.inner().system().expect("it runs").transactions().send(id, message);
     answer
+}
+
+/// A look at the record.
+fn due() -> What {
+    What::Due(Timestamp::from_millis(0))
 }
 
 fn input(input: Input) -> What {
@@ -26,7 +31,7 @@ async fn a_panic_costs_one_message() {
     let world = World::new().await;
     let id = world.create("bill-1").await.expect("created").transaction.id;
     let killer = send(&world.engine, id, What::Panic);
-    let behind = send(&world.engine, id, What::Due);
+    let behind = send(&world.engine, id, due());
     assert!(matches!(world.within(killer).await, Ok(Err(Error::Internal(_))) | Err(_)));
     assert!(matches!(world.within(behind).await, Ok(Ok(Settled::Now(_)))));
     assert!(world.notify(id, "paid").await.accepted);
@@ -50,7 +55,7 @@ async fn a_record_that_kills_twice_is_set_aside() {
     let page = PageRequest { after: None, limit: 10, newest_first: false };
     let list = world.engine.set_aside(page).await.expect("a list");
     assert_eq!((list.items[0].kind, list.items[0].id.clone()), ("transaction", id.to_string()));
-    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Err(Error::SetAside))));
+    assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Err(Error::SetAside))));
     assert!(world.notify(id, "paid").await.accepted);
     assert_eq!(world.engine.inbox(page).await.expect("a list").items.len(), 1);
     world.engine.retry_set_aside("transaction", &id.to_string()).await.expect("retried");
@@ -66,7 +71,7 @@ async fn two_deaths_with_work_between_set_nothing_aside() {
     let id = world.create("bill-1").await.expect("created").transaction.id;
     for _ in 0..3 {
         drop(world.within(send(&world.engine, id, What::Panic)).await);
-        assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+        assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Ok(_))));
     }
 }
 
@@ -77,7 +82,7 @@ async fn a_full_queue_is_busy_at_once() {
     let id = world.create("bill-1").await.expect("created").transaction.id;
     world.store.hold();
     let first = send(&world.engine, id, input(Input::Close(Requester::Merchant)));
-    let mut waiting: Vec<_> = (0..2 * ENTITY_MAX).map(|_| send(&world.engine, id, What::Due)).collect();
+    let mut waiting: Vec<_> = (0..2 * ENTITY_MAX).map(|_| send(&world.engine, id, due())).collect();
     let at_least = ENTITY_MAX + 1;
     let mut busy = 0;
     for answer in waiting.split_off(ENTITY_MAX - 1) {
@@ -97,9 +102,9 @@ async fn a_full_shard_is_busy_at_once() {
     world.until("nothing is under way", async || lanes.take_all(id).is_some()).await;
     let places = lanes.take_all(id);
     assert!(places.is_some());
-    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Err(Error::Busy))));
+    assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Err(Error::Busy))));
     drop(places);
-    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+    assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Ok(_))));
 }
 
 #[tokio::test]
@@ -109,7 +114,7 @@ async fn nothing_is_handled_while_a_commit_is_awaited() {
     let before = world.create("bill-1").await.expect("created").transaction;
     world.store.hold();
     let close = send(&world.engine, before.id, input(Input::Close(Requester::Merchant)));
-    let mut look = send(&world.engine, before.id, What::Due);
+    let mut look = send(&world.engine, before.id, due());
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
@@ -147,7 +152,7 @@ async fn signing_does_not_stop_the_actors() {
     let id = world.create("bill-1").await.expect("created").transaction.id;
     world.script.gate.close();
     let stuck = world.create_only("bill-2").await.expect("created").transaction;
-    assert!(matches!(world.within(send(&world.engine, id, What::Due)).await, Ok(Ok(_))));
+    assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Ok(_))));
     assert_eq!(world.provider.count("create"), 1);
     world.script.gate.open();
     world.status(stuck.id, "awaiting_payer").await;
@@ -175,7 +180,7 @@ async fn a_message_that_races_rest_is_never_lost() {
     let id = world.create("bill-1").await.expect("created").transaction.id;
     for _ in 0..500 {
         world.clock.advance(Duration::from_secs(3));
-        let answers: Vec<_> = (0..3).map(|_| send(&world.engine, id, What::Due)).collect();
+        let answers: Vec<_> = (0..3).map(|_| send(&world.engine, id, due())).collect();
         world.clock.advance(Duration::from_secs(3));
         for answer in answers {
             let answer = world.within(answer).await.expect("it is answered");

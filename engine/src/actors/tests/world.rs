@@ -108,6 +108,7 @@ impl World {
         Self { engine, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
     }
 
+    #[expect(clippy::unused_self, reason = "it reads as what the world asks for")]
     pub fn request(&self, bill: &str) -> CreateTransaction {
         CreateTransaction {
             door: Door::Native,

@@ -1,0 +1,105 @@
+//! Due times as a channel notices them: never early, whatever clocks do, and however many at once.
+
+use std::time::Duration;
+
+use super::world::World;
+use crate::channel::http::SendFailure;
+use crate::model::DeliveryState;
+use crate::store::{Scan, Store, Table};
+
+fn due_rows(world: &World) -> usize {
+    world.store.scan(&Scan::prefix(Table::Due, &[], 10_000)).expect("it is open").rows.len()
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_back_makes_nothing_early() {
+    // Due times are wall time: after a jump back they come later, and a jump ahead makes them come.
+    let world = World::new().await;
+    world.provider.fails("create", SendFailure::Unknown("reset".to_owned()));
+    let created = world.create_only("bill-1").await.expect("created").transaction;
+    world.within(world.provider.asked("create", 1)).await;
+    let doubt = async || world.engine.transaction(world.scope, created.id).await.expect("it is there").in_doubt;
+    world.until("it is in doubt", async || doubt().await.is_some()).await;
+    let start = world.engine.now();
+    world.clock.jump(start.before(Duration::from_mins(10)));
+    for _ in 0..60 {
+        world.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.provider.count("query"), 0);
+    world.clock.jump(start.after(Duration::from_mins(10)));
+    world
+        .until("it is asked about", async || {
+            world.clock.advance(Duration::from_millis(500));
+            world.provider.count("query") > 0
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn many_due_at_once_are_worked_off_and_new_ones_go_first() {
+    // Payments in doubt that become due together are all asked about; a new one does not wait behind them.
+    const MANY: usize = 700;
+    let world = World::new().await;
+    for _ in 0..MANY {
+        world.provider.fails("create", SendFailure::Unknown("reset".to_owned()));
+    }
+    let bills: Vec<String> = (0..MANY).map(|index| format!("old-{index}")).collect();
+    let creates = bills.iter().map(|bill| world.create_only(bill));
+    let made = futures_util::future::join_all(creates).await;
+    let ids: Vec<_> = made.into_iter().map(|made| made.expect("created").transaction.id).collect();
+    world.within(world.provider.asked("create", MANY)).await;
+    for id in &ids {
+        world
+            .until("in doubt", async || {
+                world.engine.transaction(world.scope, *id).await.is_ok_and(|it| it.in_doubt.is_some())
+            })
+            .await;
+    }
+    world.provider.answers("query", &["paid"]);
+    world.provider.hold();
+    world.clock.advance(Duration::from_secs(30));
+    world.within(world.provider.asked("query", 32)).await;
+    let new = world.create_only("new").await.expect("created").transaction;
+    world.provider.release();
+    world.within(world.provider.asked("create", MANY + 1)).await;
+    let log = world.provider.log();
+    let place = log.iter().position(|line| *line == format!("create/{}", new.id)).expect("it was sent");
+    assert!(place < MANY + 200, "the new one came at {place}");
+    for id in ids {
+        world.status(id, "succeeded").await;
+    }
+    world.status(new.id, "awaiting_payer").await;
+    assert_eq!(due_rows(&world), 1);
+}
+
+#[tokio::test]
+async fn a_hint_is_followed_and_leaves_nothing_behind() {
+    // What proves nothing has the channel asked, once, and the row that says so goes.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    world.provider.answers("query", &["paid"]);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.notify(id, "hint").await.accepted);
+    world.status(id, "succeeded").await;
+    world.until("no row is left", async || due_rows(&world) == 0).await;
+    assert_eq!(world.provider.count("query"), 1);
+}
+
+#[tokio::test]
+async fn what_is_due_at_the_same_moment_is_told_apart() {
+    // Many deliveries of one moment are each made once.
+    let world = World::new().await;
+    super::deliveries::subscribe(&world, "hook").await;
+    for index in 0..40 {
+        super::deliveries::pay(&world, &format!("bill-{index}")).await;
+    }
+    world.hooked(40).await;
+    let all = async || {
+        let page = crate::api::PageRequest { after: None, limit: 100, newest_first: false };
+        world.engine.deliveries(world.scope, crate::api::DeliveryFilter::default(), page).await.expect("a list").items
+    };
+    let delivered = |it: &crate::model::Delivery| matches!(it.state, DeliveryState::Delivered { .. });
+    world.until("all are delivered", async || all().await.iter().all(delivered)).await;
+    assert_eq!(world.hooked.lock().expect("no panic").len(), 40);
+}
