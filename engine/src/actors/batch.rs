@@ -4,9 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::Inner;
 use crate::machine::{NewEvent, Step};
-use crate::model::{
-    Account, AccountState, Event, EventData, Sealed, Timestamp, Transaction, TransactionId, Transition,
-};
+use crate::model::{Event, EventData, Sealed, Timestamp, Transaction, TransactionId, Transition};
 use crate::store::{Batch, RowKey, Seq, Table, codec, keys, notes};
 
 /// The rows that a step was computed from.
@@ -17,8 +15,6 @@ pub(crate) struct Before<'a> {
     pub bill_seen: Seq,
     /// As of when the once-key that the step claims was found free.
     pub once_seen: Seq,
-    /// The account that the step pauses.
-    pub account: Option<(Account, Seq)>,
 }
 
 /// The batch of a step, and the record as the batch leaves it.
@@ -42,9 +38,6 @@ pub(crate) fn batch_of(inner: &Inner, step: &Step, before: &Before<'_>, raw: Opt
         let owner = notes::OnceOwner { transaction_id: record.id, taken_at: now };
         let key = RowKey::new(Table::Once, &[&hash]);
         batch.watch(key.clone(), before.once_seen).put_record(key, &owner);
-    }
-    if let (Some((_, reason)), Some((account, seen))) = (&step.pauses_account, &before.account) {
-        pause(&mut batch, account, *seen, reason, now);
     }
     for alarm in &step.alarms {
         inner.alarms.raise(&mut batch, alarm.kind, record.id, &alarm.text);
@@ -81,19 +74,6 @@ fn note_transition(
         batch.put_record(keys::evidence(record.id.0, transition.number), &evidence);
     }
     batch.put_record(key, &transition);
-}
-
-fn pause(batch: &mut Batch, account: &Account, seen: Seq, reason: &str, now: Timestamp) {
-    match account.state {
-        AccountState::Active => {
-            let mut paused = account.clone();
-            paused.version = paused.version.saturating_add(1);
-            paused.state = AccountState::Paused { reason: reason.to_owned(), since: now };
-            batch.watch(keys::account(account.id), seen).put_account(Some(account), &paused);
-        }
-        // It takes no creates already.
-        AccountState::Paused { .. } | AccountState::Disabled => {}
-    }
 }
 
 fn event_of(id: crate::model::EventId, record: &Transaction, new: &NewEvent, now: Timestamp) -> Event {

@@ -43,8 +43,9 @@ impl Keeper {
             let step = caught(|| machine::step(&record, &bill, &first, moment, &rules, &policy))?;
             let mut step = step.map_err(|why| Failure::Refused(refused(&why)))?;
             step.bill = Some(step.bill.take().unwrap_or(bill));
-            let before = Before { record: None, seen: Seq(0), bill_seen, once_seen: Seq(0), account: None };
+            let before = Before { record: None, seen: Seq(0), bill_seen, once_seen: Seq(0) };
             let (mut batch, record) = batch_of(&self.inner, &step, &before, None);
+            self.pause(&mut batch, &step).await?;
             claim.join(&mut batch, "transaction", record.id.0, now.wall);
             match self.inner.store.commit(batch).await {
                 Ok(committed) => {

@@ -11,7 +11,7 @@ use crate::machine::transaction::{self as machine, AppPolicy};
 use crate::machine::{Effect, Input, Moment, Refusal, Source, Step};
 use crate::model::{Bill, CallKind, Transaction, TransactionId};
 use crate::secrets::Secret;
-use crate::store::{CommitError, RowKey, Seq, Table, keys, notes};
+use crate::store::{Batch, CommitError, RowKey, Seq, Table, keys, notes};
 
 use super::batch::{Before, batch_of};
 use super::dispatcher::Job;
@@ -206,21 +206,14 @@ impl Keeper {
         raw: Option<&crate::model::Sealed>,
     ) -> Result<Vec<Effect>, Again> {
         let held = self.held().map_err(Again::Never)?;
-        let paused = match &step.pauses_account {
-            Some((id, _)) => {
-                let read = self.inner.reader.record::<crate::model::Account>(keys::account(*id)).await;
-                let (account, seen) = read.map_err(|why| Again::Never(why.into()))?;
-                account.map(|account| (account, seen))
-            }
-            None => None,
-        };
         let once_seen = match step.claims_once {
             Some(hash) => self.once_free(hash).await.map_err(Again::Never)?,
             None => Seq(0),
         };
         let (seen, bill_seen) = (held.seen, held.bill_seen);
-        let before = Before { record: Some(&held.record), seen, bill_seen, once_seen, account: paused };
+        let before = Before { record: Some(&held.record), seen, bill_seen, once_seen };
         let (mut batch, record) = batch_of(&self.inner, &step, &before, raw);
+        self.pause(&mut batch, &step).await.map_err(Again::Never)?;
         claim.join(&mut batch, "transaction", record.id.0, self.inner.clock.now().wall);
         match self.inner.store.commit(batch).await {
             Ok(committed) => {
@@ -242,6 +235,12 @@ impl Keeper {
             Err(CommitError::Conflict(_) | CommitError::Stale) => Err(Again::Reread),
             Err(why) => Err(Again::Never(commit_failure(why))),
         }
+    }
+
+    /// Pauses the account that its provider refuses, in the same commit.
+    pub(super) async fn pause(&self, batch: &mut Batch, step: &Step) -> Result<(), Failure> {
+        let Some((account, reason)) = &step.pauses_account else { return Ok(()) };
+        Ok(self.inner.pause_account(batch, *account, reason).await?)
     }
 
     /// As of when nobody has used that once-key.

@@ -4,7 +4,7 @@
 //! What is due is in the store; the backlog here is only the order of work, and losing it loses nothing. Each try reads
 //! delivery, event and subscription anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
@@ -69,9 +69,10 @@ pub(crate) struct SubscriptionActor {
     id: SubscriptionId,
     /// First tries first, then by due time.
     backlog: BTreeSet<(bool, Timestamp, DeliveryId)>,
-    /// In the backlog or under way.
-    known: BTreeSet<DeliveryId>,
-    out: usize,
+    /// Tries under way.
+    out: BTreeSet<DeliveryId>,
+    /// Due again before the end of the try before was told here.
+    again: BTreeMap<DeliveryId, DueDelivery>,
 }
 
 impl SubscriptionActor {
@@ -79,7 +80,7 @@ impl SubscriptionActor {
     pub fn wake(inner: &Arc<Inner>, loaded: LoadedSubscription) -> actix::Addr<Self> {
         let LoadedSubscription(id) = loaded;
         let inner = Arc::clone(inner);
-        Self::create(|_| Self { inner, id, backlog: BTreeSet::new(), known: BTreeSet::new(), out: 0 })
+        Self::create(|_| Self { inner, id, backlog: BTreeSet::new(), out: BTreeSet::new(), again: BTreeMap::new() })
     }
 
     fn take(&mut self, due: Vec<DueDelivery>) -> Vec<DueDelivery> {
@@ -87,7 +88,9 @@ impl SubscriptionActor {
         for delivery in due {
             if self.backlog.len() >= BACKLOG_MAX {
                 no_room.push(delivery);
-            } else if self.known.insert(delivery.id) {
+            } else if self.out.contains(&delivery.id) {
+                self.again.insert(delivery.id, delivery);
+            } else {
                 self.backlog.insert((delivery.retry, delivery.at, delivery.id));
             }
         }
@@ -96,11 +99,15 @@ impl SubscriptionActor {
 
     fn start_tries(&mut self) {
         // What is due stays in the store: a drain need not wait for it.
-        while self.out < AT_ONCE
+        while self.out.len() < AT_ONCE
             && !self.inner.commands.is_draining()
-            && let Some((_, _, id)) = self.backlog.pop_first()
+            && let Some((retry, at, id)) = self.backlog.pop_first()
         {
-            self.out += 1;
+            // Known twice, by two due times: one try of a delivery at a time.
+            if !self.out.insert(id) {
+                self.again.insert(id, DueDelivery { id, at, retry });
+                continue;
+            }
             let (inner, subscription) = (Arc::clone(&self.inner), self.id);
             self.inner.commands.spawn(async move {
                 delivering::try_due(&inner, subscription, id).await;
@@ -120,14 +127,14 @@ impl Handler<Work<SubscriptionMessage>> for SubscriptionActor {
         let (answer, reply) = match body {
             SubscriptionMessage::Due(due, reply) => (self.take(due), reply),
             SubscriptionMessage::Ended(id, reply) => {
-                self.out = self.out.saturating_sub(1);
-                self.known.remove(&id);
-                (Vec::new(), reply)
+                self.out.remove(&id);
+                let again = self.again.remove(&id);
+                (self.take(again.into_iter().collect()), reply)
             }
         };
         self.start_tries();
         // Who asked may have gone away.
         drop(reply.send(Ok(answer)));
-        let _ = done.send(Report::Well { calling: self.out + self.backlog.len() });
+        let _ = done.send(Report::Well { calling: self.out.len() + self.backlog.len() });
     }
 }

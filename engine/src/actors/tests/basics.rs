@@ -244,3 +244,56 @@ async fn what_a_channel_does_not_take_is_refused_by_field() {
     let refused = world.engine.create_transaction(world.scope, unknown, None).await;
     assert_eq!(refused.err(), Some(Error::UnknownChannel("nobody".to_owned())));
 }
+
+#[tokio::test]
+async fn a_refused_account_is_paused_until_an_operator_resumes_it() {
+    // No further create goes through it meanwhile; a person hears of it; afterwards payments go on.
+    let world = World::new().await;
+    world.provider.answers("create", &["account_refused"]);
+    world.create_only("bill-1").await.expect("created");
+    let paused = async || {
+        let account = world.engine.account(world.scope, world.account.id).await.expect("it is there");
+        matches!(account.state, crate::model::AccountState::Paused { .. })
+    };
+    world.until("the account is paused", paused).await;
+    assert!(matches!(world.create("bill-2").await.err(), Some(Error::AccountPaused(..))));
+    assert!(!world.engine.metrics().alarms.is_empty());
+    world.provider.answers("create", &["await"]);
+    world.engine.resume_account(world.account.id, "ann").await.expect("resumed");
+    assert_eq!(world.create("bill-3").await.expect("created").transaction.status.name(), "awaiting_payer");
+}
+
+#[tokio::test]
+async fn an_adapter_that_panics_makes_an_unknown_and_nothing_worse() {
+    // The answer proves nothing; the actor and its neighbours live on.
+    let world = World::new().await;
+    world.provider.answers("create", &["panic", "await"]);
+    let first = world.create_only("bill-1").await.expect("created").transaction;
+    world
+        .until("it is in doubt", async || {
+            world.engine.transaction(world.scope, first.id).await.is_ok_and(|it| it.in_doubt.is_some())
+        })
+        .await;
+    assert_eq!(world.create("bill-2").await.expect("created").transaction.status.name(), "awaiting_payer");
+    assert_eq!(world.engine.metrics().actors_died, 0);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_finds_what_it_made() {
+    // The same key and body: the same payment. The same key and another body: refused.
+    let world = World::new().await;
+    let key = |digest: u8| crate::api::Idempotency {
+        owner: crate::model::KeyOwner::App(world.scope.app_id, crate::model::KeyId(world.scope.app_id.0)),
+        mode: Some(world.scope.mode),
+        route: "transactions.create",
+        key: "k-1".to_owned(),
+        body_digest: [digest; 32],
+    };
+    let create = |bill, digest| world.engine.create_transaction(world.scope, world.request(bill), Some(key(digest)));
+    let (one, other) = tokio::join!(create("bill-1", 1), create("bill-1", 1));
+    let (one, other) = (one.expect("created"), other.expect("created"));
+    assert_eq!(one.transaction.id, other.transaction.id);
+    assert!(one.first != other.first);
+    assert_eq!(create("bill-1", 2).await.err(), Some(Error::IdempotencyMismatch));
+    assert_eq!(world.provider.count("create"), 1);
+}

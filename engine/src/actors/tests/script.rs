@@ -180,6 +180,7 @@ fn outcome(text: &str, code: &ChannelCode, number: &str) -> Outcome {
         "unpaid" => Outcome::Unpaid,
         "not_found" => Outcome::NotFound,
         "closed" => Outcome::Closed,
+        "account_refused" => Outcome::AccountRefused("no contract".to_owned()),
         "paid" => Outcome::Succeeded(Paid {
             trade_number: format!("T{number}"),
             amount: Money::new(100, Currency::CNY).expect("small"),

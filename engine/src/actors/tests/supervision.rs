@@ -53,7 +53,9 @@ async fn a_record_that_kills_twice_is_set_aside() {
         })
         .await;
     let page = PageRequest { after: None, limit: 10, newest_first: false };
-    let list = world.engine.set_aside(page).await.expect("a list");
+    let listed = async || world.engine.set_aside(page).await.expect("a list");
+    world.until("it is listed", async || !listed().await.items.is_empty()).await;
+    let list = listed().await;
     assert_eq!((list.items[0].kind, list.items[0].id.clone()), ("transaction", id.to_string()));
     assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Err(Error::SetAside))));
     assert!(world.notify(id, "paid").await.accepted);
