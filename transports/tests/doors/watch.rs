@@ -1,7 +1,9 @@
 //! What watches the process, what is mounted, and what is not there.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use maxpay_engine::model::{KeyKind, Mode, Transaction};
 use maxpay_transports::http::{Extras, HttpSettings, Mount, MountReply, PayerRefusal, Payers};
@@ -87,6 +89,53 @@ fn every_request_is_answered_in_time() {
     let answer = world.request("GET", "/deaf", "", "");
     assert_eq!((answer.status, answer.json()["code"].clone()), (503, json!("outcome_unknown")));
     assert!(answer.header("retry-after").is_some());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_idle_connections() {
+    // A client that keeps its connection open without asking anything does not hold up a stop.
+    let long = std::time::Duration::from_mins(1);
+    let world = World::with(|settings| HttpSettings { stop_limit: long, ..settings }, Extras::default());
+    let mut idle = std::net::TcpStream::connect(world.addr()).expect("it listens");
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").expect("it listens");
+    let mut first = [0; 1];
+    idle.read_exact(&mut first).expect("an answer");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let stopped =
+        runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), world.stop()).await });
+    assert!(stopped.is_ok(), "the stop waits for a client that asks nothing");
+}
+
+#[test]
+fn a_stop_waits_for_what_is_under_way() {
+    // A request that was taken before the stop is answered during it.
+    let (entered, enter) = std::sync::mpsc::sync_channel(1);
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let slow = Mount::new("/slow", {
+        let go_on = Arc::clone(&go_on);
+        move |_| {
+            let (entered, go_on) = (entered.clone(), Arc::clone(&go_on));
+            Box::pin(async move {
+                entered.send(()).expect("the test waits");
+                go_on.notified().await;
+                MountReply { status: 200, headers: Vec::new(), body: "done".into() }
+            })
+        }
+    });
+    let world = World::with(|settings| settings, Extras { payers: None, mounts: vec![slow] });
+    let mut client = std::net::TcpStream::connect(world.addr()).expect("it listens");
+    client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it listens");
+    enter.recv().expect("the request arrives");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut stop = std::pin::pin!(world.stop());
+        assert!((&mut stop).now_or_never().is_none(), "a request is under way");
+        go_on.notify_one();
+        stop.await;
+    });
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with("done"), "{answer}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A server on a free port, an app with its keys, and requests as bytes.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,14 @@ impl World {
             running: serve(change(settings), engine.clone(), extras).expect("a free port"),
             engine,
         }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.running.addr()
+    }
+
+    pub async fn stop(self) {
+        self.running.stop().await;
     }
 
     pub fn key(&self, kind: KeyKind, mode: Mode) -> &str {
