@@ -1,1 +1,6 @@
-//! placeholder
+//! The world around the engine: servers under test, receivers that keep a log, clients that speak bytes.
+#![deny(missing_docs)]
+
+pub mod raw;
+pub mod receiver;
+pub mod server;

@@ -1,0 +1,138 @@
+//! The server as a child process: started, killed, started again on the same folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long a start may take on a loaded machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The keys of the demo app, as the ready file tells them at the first start.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct DemoKeys {
+    /// 24 hexadecimal digits.
+    pub app_id: String,
+    /// Client key of test mode.
+    pub client_key: String,
+    /// API key of test mode.
+    pub api_key: String,
+    /// Master key of test mode.
+    pub master_key: String,
+    /// Session token of test mode.
+    pub session_token: String,
+}
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The program.
+    pub program: PathBuf,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// Further environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A running server. Killed when it is dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The demo app's keys, at the first start on a folder.
+    pub demo: Option<DemoKeys>,
+}
+
+#[derive(serde::Deserialize)]
+struct Ready {
+    url: String,
+    #[serde(flatten)]
+    demo: Option<DemoKeys>,
+}
+
+impl Start {
+    /// A server of `program` with its data in `data`.
+    #[must_use]
+    pub fn new(program: &str, data: &Path) -> Self {
+        Self { program: program.into(), data: data.into(), arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Starts it on a free loopback port and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends or is not ready within a minute: the test fails with its log.
+    pub async fn run(&self) -> Server {
+        let ready = self.data.with_extension("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let log = self.data.with_extension("log");
+        let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
+        let mut child = Command::new(&self.program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--sandbox", "--data"])
+            .arg(&self.data)
+            .arg("--ready-file")
+            .arg(&ready)
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log_file.try_clone().expect("a second handle"))
+            .stderr(log_file)
+            .spawn()
+            .expect("the program under test starts");
+        let told = async {
+            loop {
+                if let Ok(text) = std::fs::read(&ready) {
+                    return Ok(text);
+                }
+                if let Ok(Some(status)) = child.try_wait() {
+                    return Err(status);
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let log_text = || std::fs::read_to_string(&log).unwrap_or_default();
+        let text = match tokio::time::timeout(START_LIMIT, told).await {
+            Ok(Ok(text)) => text,
+            Ok(Err(status)) => panic!("the server ended with {status}:\n{}", log_text()),
+            Err(_) => panic!("the server was not ready within {START_LIMIT:?}:\n{}", log_text()),
+        };
+        let ready: Ready = serde_json::from_slice(&text).expect("the ready file is JSON");
+        let address = ready.url.trim_start_matches("http://").trim_end_matches('/').parse();
+        Server { child, address: address.expect("the ready file tells an address"), demo: ready.demo }
+    }
+}
+
+impl Server {
+    /// Kills it with SIGKILL and waits for its end.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// Waits until it ends by itself (a crash point), at most `limit`. Says whether it did.
+    pub async fn ended_within(&mut self, limit: Duration) -> bool {
+        let ended = async {
+            while !matches!(self.child.try_wait(), Ok(Some(_))) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
