@@ -22,7 +22,9 @@ pub enum Command {
     /// Serve the HTTP APIs until SIGTERM or Ctrl-C, then drain.
     Serve(ServeArgs),
     /// Speak JSON-RPC 2.0 on standard input and output, one message a line, until the input ends; logs go to stderr.
-    Stdio(StdioArgs),
+    Stdio(DataArgs),
+    /// Issue a new operator key and print it, this once. The server must not be running on the same folder.
+    OperatorKey(DataArgs),
     /// Look at a settings file without starting anything.
     Config(ConfigArgs),
 }
@@ -47,9 +49,9 @@ pub struct ServeArgs {
     pub sandbox: bool,
 }
 
-/// How to speak over stdio. What is said here wins over the settings file.
+/// Where the data is. What is said here wins over the settings file.
 #[derive(Debug, Default, Args, PartialEq, Eq)]
-pub struct StdioArgs {
+pub struct DataArgs {
     /// Folder of the store; made on first start.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -106,7 +108,7 @@ mod tests {
         );
         check(
             &["stdio", "--config", "c"],
-            Some(Command::Stdio(StdioArgs { data: None, config: Some("c".into()), sandbox: false })),
+            Some(Command::Stdio(DataArgs { data: None, config: Some("c".into()), sandbox: false })),
         );
         check(
             &["config", "check", "--config", "c"],

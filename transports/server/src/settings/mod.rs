@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::{ServeArgs, StdioArgs};
+use crate::cli::{ServeArgs, DataArgs};
 
 pub use values::{BaseUrl, Millis, Schedule, TrustedProxy, Whole};
 
@@ -138,8 +138,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Settings for `maxpay stdio`: the file's, then what the command line says.
-    pub fn for_stdio(args: &StdioArgs) -> Result<Self, SettingsError> {
+    /// Settings for what works on a data folder without listening: the file's, then what the command line says.
+    pub fn for_data(args: &DataArgs) -> Result<Self, SettingsError> {
         let mut settings = Self::load(args.config.as_deref())?;
         settings.take(args.data.as_deref(), args.sandbox);
         Ok(settings)

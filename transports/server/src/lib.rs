@@ -1,0 +1,121 @@
+//! `maxpay`: the engine as a process of its own. The only place that names all crates.
+//!
+//! This file reads what was asked and turns an error into one text and an exit code; the rooms beside it do the work.
+#![deny(missing_docs)]
+
+mod announce;
+mod cli;
+mod compose;
+mod demo;
+mod logging;
+mod ready;
+mod sandbox;
+mod sealing;
+mod serve;
+mod settings;
+mod shutdown;
+mod stdio;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, ConfigArgs, ConfigCommand, DataArgs, ServeArgs};
+use compose::ComposeError;
+use settings::{Settings, SettingsError};
+
+pub use maxpay_engine::store::redb::{CrashPoint, CrashPoints};
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    #[error("cannot open the doors")]
+    Doors(#[source] maxpay_transports::http::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+    #[error("cannot read or write the pipe")]
+    Pipe(#[source] std::io::Error),
+    #[error("cannot write the ready file")]
+    ReadyFile(#[source] std::io::Error),
+    #[error("the operating system refuses a runtime or a signal handler")]
+    System(#[source] std::io::Error),
+    #[error("the engine refused: {0}")]
+    Engine(#[from] maxpay_engine::Error),
+    #[error("the doors closed by themselves")]
+    DoorsClosed,
+}
+
+/// Runs the program with the process's own arguments. `crash_points` hears of every named point of a commit; the
+/// program proper gives none.
+#[must_use]
+pub fn main(crash_points: Option<CrashPoints>) -> ExitCode {
+    let command = Cli::parse().command.unwrap_or(Command::Serve(ServeArgs::default()));
+    match run(&command, crash_points) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Not through the log: what went wrong may be the log's own settings.
+            let _ = writeln!(std::io::stderr(), "maxpay: {}", with_causes(&failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, crash_points: Option<CrashPoints>) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => {
+            let settings = started(Settings::for_serve(args)?);
+            runtime()?.block_on(serve::run(&settings, args.ready_file.as_deref(), crash_points))
+        }
+        Command::Stdio(args) => {
+            let settings = started(Settings::for_data(args)?);
+            runtime()?.block_on(stdio::run(&settings, crash_points))
+        }
+        Command::OperatorKey(args) => operator_key(args),
+        Command::Config(ConfigArgs { command: ConfigCommand::Check { config } }) => {
+            Settings::check_file(config)?;
+            writeln!(std::io::stdout(), "{} is right", config.display()).map_err(Failure::Output)
+        }
+    }
+}
+
+fn operator_key(args: &DataArgs) -> Result<(), Failure> {
+    let settings = started(Settings::for_data(args)?);
+    runtime()?.block_on(async {
+        let composed = compose::compose(&settings, None)?;
+        let key = demo::operator_key(&composed.engine).await?;
+        composed.engine.shutdown(settings.drain_ms.duration()).await;
+        writeln!(std::io::stdout(), "{key}").map_err(Failure::Output)
+    })
+}
+
+fn started(settings: Settings) -> Settings {
+    logging::start(settings.log_level, settings.log_format);
+    settings
+}
+
+/// The program's own runtime: it waits for signals, writes and reads pipes. The engine and the doors have their own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("maxpay-main")
+        .enable_all()
+        .build()
+        .map_err(Failure::System)
+}
+
+/// The error and what caused it, outermost first, as one text.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

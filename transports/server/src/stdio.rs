@@ -1,0 +1,22 @@
+//! The pipe: compose, speak until the input ends, drain.
+
+use maxpay_engine::store::redb::CrashPoints;
+use maxpay_transports::stdio::{self, StdioLimits};
+
+use crate::Failure;
+use crate::compose::compose;
+use crate::settings::Settings;
+
+/// Speaks on standard input and output until the input ends, then drains.
+pub async fn run(settings: &Settings, crash: Option<CrashPoints>) -> Result<(), Failure> {
+    let composed = compose(settings, crash)?;
+    let limits = StdioLimits {
+        line_bytes_max: settings.body_max_bytes.number(),
+        drain: settings.drain_ms.duration(),
+        ..StdioLimits::default()
+    };
+    let spoken = stdio::serve(composed.engine.clone(), tokio::io::stdin(), tokio::io::stdout(), limits).await;
+    let report = composed.engine.shutdown(settings.drain_ms.duration()).await;
+    tracing::info!(drained = report.drained, "stopped");
+    spoken.map(|_| ()).map_err(Failure::Pipe)
+}
