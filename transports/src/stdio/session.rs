@@ -1,0 +1,105 @@
+//! What a line is answered: by whom it is asked, and which operation it names.
+
+use std::sync::{Mutex, PoisonError};
+
+use maxpay_engine::Engine;
+use maxpay_engine::api::{Credential, Principal};
+use maxpay_engine::secrets::Secret;
+use serde_json::Value;
+
+use super::Line;
+use super::message::{self, Request, RpcError, codes};
+use crate::operations::{self, Problem};
+
+/// Opens a session: the line that names the key under which later lines ask.
+const OPEN: &str = "session.open";
+
+/// Operations of these groups are offered on the pipe.
+const GROUPS: [&str; 3] = ["transactions.", "subscriptions.", "deliveries."];
+
+/// One pipe's conversation.
+pub(crate) struct Session {
+    engine: Engine,
+    principal: Mutex<Option<Principal>>,
+}
+
+impl Session {
+    /// A conversation in which nobody has shown a key yet.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, principal: Mutex::new(None) }
+    }
+
+    /// The answer to a line, if one is wanted.
+    pub async fn answer(&self, line: Line) -> Option<String> {
+        let line = match line {
+            Line::Whole(line) => line,
+            Line::TooLong => {
+                let error = RpcError::new(codes::INVALID_REQUEST, "the line is too long");
+                return Some(message::write(&Value::Null, Err(error)));
+            }
+        };
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        match message::read(&line) {
+            Ok(Request { id, method, params }) => {
+                let result = self.call(&method, params).await;
+                id.map(|id| message::write(&id, result))
+            }
+            Err((id, error)) => Some(message::write(&id, Err(error))),
+        }
+    }
+
+    async fn call(&self, method: &str, mut params: serde_json::Map<String, Value>) -> Result<Value, RpcError> {
+        if method == OPEN {
+            return self.open(params).await;
+        }
+        if !GROUPS.iter().any(|group| method.starts_with(group)) || operations::named(method).is_none() {
+            return Err(RpcError::new(codes::METHOD_NOT_FOUND, format!("there is no operation {method}")));
+        }
+        let principal = *self.principal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(principal) = principal else {
+            return Err(RpcError::new(codes::UNAUTHENTICATED, "open a session first: session.open {\"key\": …}"));
+        };
+        let key = match params.remove("idempotency_key") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(key)) => Some(key),
+            Some(_) => return Err(RpcError::new(codes::INVALID_PARAMS, "idempotency_key: must be a text")),
+        };
+        let reply = operations::call(&self.engine, &principal, method, Value::Object(params), key.as_deref()).await;
+        reply.map(|reply| reply.body).map_err(|problem| refused(&problem))
+    }
+
+    async fn open(&self, mut params: serde_json::Map<String, Value>) -> Result<Value, RpcError> {
+        let (Some(Value::String(key)), true) = (params.remove("key"), params.is_empty()) else {
+            return Err(RpcError::new(codes::INVALID_PARAMS, "key: the one parameter, an API, master or operator key"));
+        };
+        let credential = Credential::Bearer(Secret::from_bytes(key.into_bytes()));
+        let principal = self
+            .engine
+            .authenticate(credential)
+            .await
+            .map_err(|error| RpcError::new(codes::UNAUTHENTICATED, error.to_string()))?;
+        *self.principal.lock().unwrap_or_else(PoisonError::into_inner) = Some(principal);
+        let scope = principal.scope;
+        Ok(serde_json::json!({
+            "app_id": scope.map(|scope| scope.app_id.to_string()),
+            "mode": scope.map(|scope| scope.mode.to_string()),
+        }))
+    }
+}
+
+/// A problem as JSON-RPC tells it: our code by what the caller can do about it, the whole problem as data.
+fn refused(problem: &Problem) -> RpcError {
+    let code = match problem.status {
+        400 | 422 => codes::INVALID_PARAMS,
+        401 => codes::UNAUTHENTICATED,
+        403 => codes::FORBIDDEN,
+        404 => codes::NOT_FOUND,
+        409 => codes::CONFLICT,
+        429 | 503 => codes::BUSY,
+        500 => codes::INTERNAL,
+        _ => codes::REFUSED,
+    };
+    RpcError { code, message: problem.detail.clone(), data: serde_json::to_value(problem).ok() }
+}
