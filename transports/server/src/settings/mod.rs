@@ -44,8 +44,6 @@ pub struct Settings {
     webhook_allow_loopback_test: Option<bool>,
     /// Whether targets may be private addresses, in either mode.
     pub webhook_allow_private: bool,
-    /// Base address of a cloud function container.
-    pub function_container_url: Option<BaseUrl>,
     /// Largest request body, and largest line over stdio.
     pub body_max_bytes: Whole<16_384, 16_777_216>,
     /// Largest request head.
@@ -112,7 +110,6 @@ impl Default for Settings {
             webhook_deadline_ms: Millis::of(15_000),
             webhook_allow_loopback_test: None,
             webhook_allow_private: false,
-            function_container_url: None,
             body_max_bytes: Whole::of(262_144),
             header_max_bytes: Whole::of(16_384),
             request_deadline_ms: Millis::of(20_000),
