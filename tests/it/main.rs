@@ -1,3 +1,10 @@
 //! The one test binary of the world around the engine.
 
+mod clients;
+mod crash;
+mod doors;
+#[cfg(feature = "foreign")]
+mod foreign;
 mod house;
+mod native;
+mod webhooks;

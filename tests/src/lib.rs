@@ -1,6 +1,7 @@
 //! The world around the engine: servers under test, receivers that keep a log, clients that speak bytes.
 #![deny(missing_docs)]
 
+pub mod client;
 pub mod raw;
 pub mod receiver;
 pub mod server;
