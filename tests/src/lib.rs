@@ -5,3 +5,4 @@ pub mod client;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod world;

@@ -64,6 +64,17 @@ impl Start {
     /// # Panics
     /// When it ends or is not ready within a minute: the test fails with its log.
     pub async fn run(&self) -> Server {
+        self.try_run().await.unwrap_or_else(|ended| panic!("{ended}"))
+    }
+
+    /// As [`Start::run`], for a server that may end while it starts.
+    ///
+    /// # Errors
+    /// How it ended, with its log.
+    ///
+    /// # Panics
+    /// When it is not ready within a minute.
+    pub async fn try_run(&self) -> Result<Server, String> {
         let ready = self.data.with_extension("ready.json");
         let _ = std::fs::remove_file(&ready);
         let log = self.data.with_extension("log");
@@ -94,12 +105,12 @@ impl Start {
         let log_text = || std::fs::read_to_string(&log).unwrap_or_default();
         let text = match tokio::time::timeout(START_LIMIT, told).await {
             Ok(Ok(text)) => text,
-            Ok(Err(status)) => panic!("the server ended with {status}:\n{}", log_text()),
+            Ok(Err(status)) => return Err(format!("the server ended with {status}:\n{}", log_text())),
             Err(_) => panic!("the server was not ready within {START_LIMIT:?}:\n{}", log_text()),
         };
         let ready: Ready = serde_json::from_slice(&text).expect("the ready file is JSON");
         let address = ready.url.trim_start_matches("http://").trim_end_matches('/').parse();
-        Server { child, address: address.expect("the ready file tells an address"), demo: ready.demo }
+        Ok(Server { child, address: address.expect("the ready file tells an address"), demo: ready.demo })
     }
 }
 
