@@ -38,10 +38,27 @@ impl Client {
     /// # Errors
     /// When no whole answer came.
     pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answered, String> {
+        self.ask_with(method, path, body, None).await
+    }
+
+    /// As [`Client::ask`], with an idempotency key.
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answered, String> {
         let method = method.parse().map_err(|_| "no method".to_owned())?;
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
         }
         let reply = request.send().await.map_err(|error| error.to_string())?;
         let status = reply.status().as_u16();

@@ -1,0 +1,176 @@
+//! The same calls in process, over HTTP and over stdio have the same answers.
+
+use maxpay_engine::api::Principal;
+use maxpay_tests::client::{Client, payment};
+use maxpay_tests::world::World;
+use maxpay_transports::operations::{self, Params};
+use maxpay_transports::stdio::{self, StdioLimits};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_doors_one_answer() {
+    // Whatever is asked, right or wrong, each door tells the same body or the same problem.
+    let world = World::new().await;
+    let principal = world.principal(&world.keys.master).await;
+    let http = Client::new(world.address, &world.keys.master);
+    let mut pipe = Pipe::open(&world, &world.keys.master).await;
+    let created = http.expect(201, "POST", "/v1/transactions", Some(&payment("b-1", "wx_native", 500))).await;
+    let id = created["id"].as_str().expect("an id").to_owned();
+    let target = json!({ "target": { "type": "function", "name": "ledger" }, "idempotency_key": "once" });
+    // The first to ask is told the secret; the table below asks again.
+    pipe.call("subscriptions.create", &target).await.expect("a subscription");
+    let unknown = "0123456789abcdef01234567";
+    for (name, params) in [
+        ("transactions.create", payment("b-1", "wx_native", 500)),
+        ("transactions.create", payment("b-1", "wx_native", 501)),
+        ("transactions.create", payment("b-2", "nothing", 500)),
+        ("transactions.create", payment("b-2", "wx_native", 0)),
+        ("transactions.create", json!({ "bill_num": "b-2" })),
+        ("transactions.create", json!({ "surprise": 1 })),
+        ("transactions.get", json!({ "id": id })),
+        ("transactions.get", json!({ "id": unknown })),
+        ("transactions.get", json!({ "id": "no id" })),
+        ("transactions.list", json!({ "limit": 10 })),
+        ("transactions.list", json!({ "limit": 0 })),
+        ("transactions.list", json!({ "cursor": "forged" })),
+        ("transactions.list", json!({ "status": "no status" })),
+        ("transactions.timeline", json!({ "id": id })),
+        ("transactions.close", json!({ "id": unknown })),
+        ("subscriptions.create", target.clone()),
+        ("subscriptions.list", json!({})),
+        ("subscriptions.get", json!({ "id": unknown })),
+        ("deliveries.list", json!({})),
+        ("deliveries.get", json!({ "id": unknown })),
+        ("deliveries.resend", json!({ "id": unknown })),
+    ] {
+        let inside = in_process(&world, &principal, name, &params).await;
+        let over_http = over_http(&http, name, &params).await;
+        let over_pipe = pipe.call(name, &params).await;
+        assert_eq!(inside, over_http, "{name} {params}");
+        assert_eq!(inside, over_pipe, "{name} {params}");
+    }
+    pipe.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pipe_answers_every_line() {
+    // Errors have the specification's codes, notifications no answer, and the end of the input ends the pipe.
+    let world = World::new().await;
+    let mut pipe = Pipe::bare(&world);
+    for (line, code) in [
+        ("{", -32700),
+        ("[]", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"nothing.here"}"#, -32601),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"apps.list"}"#, -32601),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"transactions.list"}"#, -32001),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"key":"sk_test_nobody"}}"#, -32001),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"kee":"x"}}"#, -32602),
+    ] {
+        let answer = pipe.line(line).await;
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+    }
+    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "x".repeat(2_000_000));
+    assert_eq!(pipe.line(&long).await["error"]["code"], -32600);
+    // A notification and a blank line have no answer: the next one is that of the request after them.
+    pipe.send("\n").await;
+    pipe.send("{\"jsonrpc\":\"2.0\",\"method\":\"nothing.here\"}\n").await;
+    let open = format!(r#"{{"jsonrpc":"2.0","id":"open","method":"session.open","params":{{"key":"{}"}}}}"#, world.keys.api);
+    let answer = pipe.line(&open).await;
+    assert_eq!((&answer["id"], &answer["result"]["mode"]), (&json!("open"), &json!("test")), "{answer}");
+    let forbidden = pipe.call("subscriptions.list", &json!({})).await.expect_err("an API key has no right");
+    assert_eq!(forbidden["status"], 403);
+    pipe.close().await;
+    world.end().await;
+}
+
+type Told = Result<Value, Value>;
+
+async fn in_process(world: &World, principal: &Principal, name: &str, params: &Value) -> Told {
+    let mut params = params.clone();
+    let key = take_key(&mut params);
+    let params = Params::from_json(params.to_string().as_bytes()).expect("an object");
+    let reply = operations::call(&world.engine, principal, name, params, key.as_deref()).await;
+    match reply {
+        Ok(reply) => Ok(serde_json::from_str(reply.body.get()).expect("JSON")),
+        Err(problem) => Err(serde_json::to_value(problem).expect("JSON")),
+    }
+}
+
+async fn over_http(client: &Client, name: &str, params: &Value) -> Told {
+    let operation = operations::named(name).expect("an operation");
+    let mut params = params.clone();
+    let key = take_key(&mut params);
+    let mut path = operation.path.to_owned();
+    if path.contains("{id}") {
+        let id = params.as_object_mut().and_then(|params| params.remove("id")).expect("an id");
+        path = path.replace("{id}", &percent(id.as_str().expect("a text")));
+    }
+    let body = (operation.method != "GET").then_some(params.clone());
+    if operation.method == "GET" {
+        let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+        let fields = params.as_object().expect("an object").iter();
+        let query: Vec<String> = fields.map(|(name, value)| format!("{name}={}", percent(&text(value)))).collect();
+        path = format!("{path}?{}", query.join("&"));
+    }
+    let (status, answer) = client.ask_with(operation.method, &path, body.as_ref(), key.as_deref()).await.expect("an answer");
+    if status < 300 { Ok(answer) } else { Err(answer) }
+}
+
+fn percent(text: &str) -> String {
+    text.replace(' ', "%20")
+}
+
+fn take_key(params: &mut Value) -> Option<String> {
+    let key = params.as_object_mut()?.remove("idempotency_key")?;
+    key.as_str().map(str::to_owned)
+}
+
+/// A pipe to the engine.
+struct Pipe {
+    write: WriteHalf<DuplexStream>,
+    read: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    serving: tokio::task::JoinHandle<std::io::Result<stdio::StdioReport>>,
+}
+
+impl Pipe {
+    fn bare(world: &World) -> Self {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (input, output) = tokio::io::split(theirs);
+        let serving = tokio::spawn(stdio::serve(world.engine.clone(), input, output, StdioLimits::default()));
+        let (read, write) = tokio::io::split(ours);
+        Self { write, read: BufReader::new(read).lines(), serving }
+    }
+
+    async fn open(world: &World, key: &str) -> Self {
+        let mut pipe = Self::bare(world);
+        pipe.call("session.open", &json!({ "key": key })).await.expect("the key is known");
+        pipe
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.write.write_all(text.as_bytes()).await.expect("the pipe takes it");
+    }
+
+    async fn line(&mut self, line: &str) -> Value {
+        self.send(&format!("{line}\n")).await;
+        let answer = self.read.next_line().await.expect("the pipe reads").expect("an answer");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    async fn call(&mut self, name: &str, params: &Value) -> Told {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": name, "params": params });
+        let mut answer = self.line(&request.to_string()).await;
+        match answer.get("error") {
+            None => Ok(answer["result"].take()),
+            Some(error) => Err(error["data"].clone()),
+        }
+    }
+
+    async fn close(mut self) {
+        self.write.shutdown().await.expect("the pipe closes");
+        let report = self.serving.await.expect("no panic").expect("the pipe worked");
+        assert!(report.drained);
+    }
+}
