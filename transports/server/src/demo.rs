@@ -3,11 +3,11 @@
 use maxpay_adapters::sandbox::IN_PROCESS;
 use maxpay_engine::api::{AccountSettings, CreateAccount, CreateApp, IssueKey, Issued, PageRequest, Scope};
 use maxpay_engine::clock::{Entropy, System};
-use maxpay_engine::model::{AppId, KeyKind, LatePolicy, Mode};
+use maxpay_engine::model::{KeyKind, LatePolicy, Mode};
 use maxpay_engine::secrets::Secret;
 use maxpay_engine::{Engine, Error};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, merchant_id};
 
 /// The demo app's keys of test mode. Written to the ready file and shown once.
 #[derive(serde::Serialize)]
@@ -86,10 +86,6 @@ async fn add_account(engine: &Engine, sandbox: &Sandbox, scope: Scope) -> Result
         settings: AccountSettings(settings),
     };
     engine.create_account(scope, request, None).await.map(|_| ())
-}
-
-fn merchant_id(app: AppId) -> String {
-    format!("demo-{app}")
 }
 
 /// The secret between the account and the simulator, both in this process: 64 hexadecimal digits.

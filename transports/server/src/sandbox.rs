@@ -7,14 +7,17 @@ use futures_util::future::BoxFuture;
 use maxpay_adapters::sandbox::{IN_PROCESS, PayerCommand, PayerError, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::{Ledger, LedgerError, Notice, NoticeReply};
 use maxpay_engine::Engine;
+use maxpay_engine::api::{Credential, Right};
 use maxpay_engine::channel::RawNotification;
 use maxpay_engine::clock::{Clock, Entropy};
-use maxpay_engine::model::{PayerAction, PayerStep, Status, Transaction};
+use maxpay_engine::model::{AppId, Mode, PayerAction, PayerStep, Status, Transaction};
 use maxpay_engine::secrets::{Sealer, Secret};
-use maxpay_transports::http::{PayerRefusal, Payers};
+use maxpay_transports::http::{Mount, MountReply, MountRequest, PayerRefusal, Payers};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
+/// Where the provider's HTTP face is mounted.
+const FACE: &str = "/simulator";
 /// The ledger's file, in the data folder: another one than the engine's store, as a provider's would be.
 const LEDGER: &str = "sandbox-ledger.redb";
 
@@ -75,6 +78,12 @@ impl Sandbox {
         self.simulator.set_sink(Arc::new(move |notice| Box::pin(hand_over(engine.clone(), notice))));
     }
 
+    /// The provider's own HTTP face, and where an app enrols its merchant with it.
+    pub fn face(&self, engine: &Engine) -> Mount {
+        let (simulator, engine) = (Arc::clone(&self.simulator), engine.clone());
+        Mount::new(FACE, move |request| Box::pin(face(Arc::clone(&simulator), engine.clone(), request)))
+    }
+
     /// Who plays the payers.
     pub fn payers(&self) -> Arc<dyn Payers> {
         Arc::new(Players(Arc::clone(&self.simulator)))
@@ -97,6 +106,54 @@ async fn hand_over(engine: Engine, notice: Notice) -> Result<NoticeReply, String
     let raw = RawNotification { headers: notice.headers, query: String::new(), body: notice.body };
     let reply = engine.notification(adapter, account, raw).await.acknowledgement;
     Ok(NoticeReply { status: reply.status, body: reply.body })
+}
+
+/// The merchant id that an app has at the provider.
+pub fn merchant_id(app: AppId) -> String {
+    format!("app-{app}")
+}
+
+async fn face(simulator: Arc<Simulator>, engine: Engine, request: MountRequest) -> MountReply {
+    if request.path.split('?').next() == Some("/simulator/merchants") {
+        return match enrol(&simulator, &engine, &request).await {
+            Ok(body) => json_reply(200, &body),
+            Err((status, why)) => json_reply(status, &json!({ "error": why })),
+        };
+    }
+    let served = tokio::task::spawn_blocking(move || {
+        simulator.handle(&request.method, &request.path, &request.headers, &request.body).reply()
+    });
+    match served.await {
+        Ok(Some(reply)) => MountReply { status: reply.status, headers: reply.headers, body: reply.body },
+        // A reply that is to be lost: as near to it as a server comes that must answer something.
+        Ok(None) | Err(_) => MountReply { status: 504, headers: Vec::new(), body: bytes::Bytes::new() },
+    }
+}
+
+/// `POST /simulator/merchants {"secret": …}` with a test-mode master key: makes the app's merchant known to the provider,
+/// so that an account of it can be made by `POST /v1/accounts`.
+async fn enrol(simulator: &Simulator, engine: &Engine, request: &MountRequest) -> Result<Value, (u16, &'static str)> {
+    if request.method != "POST" {
+        return Err((405, "another method is wanted"));
+    }
+    let key = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let key = key.and_then(|(_, value)| value.strip_prefix("Bearer ")).ok_or((401, "a bearer key is wanted"))?;
+    let known = engine.authenticate(Credential::Bearer(Secret::from_text(key))).await;
+    let principal = known.map_err(|_| (401, "the key is not known"))?;
+    let scope = principal.scope.filter(|scope| scope.mode == Mode::Test && principal.right == Right::App);
+    let scope = scope.ok_or((403, "a test-mode master key is wanted"))?;
+    let body: Map<String, Value> = serde_json::from_slice(&request.body).map_err(|_| (422, "the body is no object"))?;
+    let secret = body.get("secret").and_then(Value::as_str).filter(|secret| (16..=256).contains(&secret.len()));
+    let secret = secret.ok_or((422, "secret: must be a text of 16 to 256 bytes"))?;
+    let merchant_id = merchant_id(scope.app_id);
+    let enrolled = simulator.enrol(&merchant_id, Secret::from_text(secret), None);
+    enrolled.map_err(|_| (409, "the merchant cannot be enrolled"))?;
+    Ok(json!({ "adapter": "sandbox", "settings": { "merchant_id": merchant_id, "base_url": IN_PROCESS } }))
+}
+
+fn json_reply(status: u16, body: &Value) -> MountReply {
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    MountReply { status, headers, body: body.to_string().into() }
 }
 
 /// Plays payers of transactions that went to the sandbox.

@@ -37,7 +37,10 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<C
         Some(sandbox) => demo::make(&composed.engine, sandbox).await?,
         None => None,
     };
-    let extras = Extras { payers: composed.sandbox.as_ref().map(crate::sandbox::Sandbox::payers), mounts: Vec::new() };
+    let extras = match &composed.sandbox {
+        Some(sandbox) => Extras { payers: Some(sandbox.payers()), mounts: vec![sandbox.face(&composed.engine)] },
+        None => Extras::default(),
+    };
     let mut doors = http::serve(http_settings(settings), composed.engine.clone(), extras).map_err(Failure::Doors)?;
     let url = format!("http://{}", doors.addr());
     let news = News {
