@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use maxpay_adapters::sandbox::PayerCommand;
+use maxpay_adapters::sandbox::simulator::PayerCommand;
 use maxpay_tests::raw::{self, RawReply};
 use maxpay_tests::world::{Keys, World};
 use md5::{Digest, Md5};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use maxpay_adapters::sandbox::{IN_PROCESS, LedgerRow, Simulator, SimulatorParts};
+use maxpay_adapters::sandbox::simulator::{IN_PROCESS, LedgerRow, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::Ledger;
 use maxpay_engine::clock::System;
 use maxpay_engine::secrets::{Sealer, SealingKey};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maxpay_adapters::sandbox::{Magic, PayerCommand};
+use maxpay_adapters::sandbox::simulator::{Magic, PayerCommand};
 use maxpay_tests::client::{Client, payment};
 use maxpay_tests::raw;
 use maxpay_tests::world::World;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, Mac};
-use maxpay_adapters::sandbox::{IN_PROCESS, Magic, SandboxClient, Simulator, SimulatorParts};
+use maxpay_adapters::sandbox::simulator::{IN_PROCESS, Magic, SandboxClient, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::Ledger;
 use maxpay_engine::Engine;
 use maxpay_engine::api::{

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use maxpay_adapters::sandbox::{IN_PROCESS, SandboxClient, Simulator, SimulatorParts};
+use maxpay_adapters::sandbox::simulator::{IN_PROCESS, SandboxClient, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::{Ledger, NoticeReply};
 use maxpay_engine::Engine;
 use maxpay_engine::api::{

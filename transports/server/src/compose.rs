@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use maxpay_adapters::sandbox::SandboxClient;
+use maxpay_adapters::sandbox::simulator::SandboxClient;
 use maxpay_engine::Engine;
 use maxpay_engine::api::SignRules;
 use maxpay_engine::channel::http::HttpClient;

@@ -1,6 +1,6 @@
 //! The demo app of the first start: an app with a sandbox account, so that a newcomer can pay at once.
 
-use maxpay_adapters::sandbox::IN_PROCESS;
+use maxpay_adapters::sandbox::simulator::IN_PROCESS;
 use maxpay_engine::api::{AccountSettings, CreateAccount, CreateApp, IssueKey, Issued, PageRequest, Scope};
 use maxpay_engine::clock::{Entropy, System};
 use maxpay_engine::model::{KeyKind, LatePolicy, Mode};

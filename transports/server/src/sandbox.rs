@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use maxpay_adapters::sandbox::{IN_PROCESS, PayerCommand, PayerError, Simulator, SimulatorParts};
+use maxpay_adapters::sandbox::simulator::{IN_PROCESS, PayerCommand, PayerError, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::{Ledger, LedgerError, Notice, NoticeReply};
 use maxpay_engine::Engine;
 use maxpay_engine::api::{Credential, Right};
