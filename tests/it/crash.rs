@@ -67,9 +67,7 @@ impl World {
         let server = start(folder.path(), None).run().await;
         let keys = server.demo.clone().expect("the first start makes a demo app");
         let target = json!({ "target": { "type": "url", "url": receiver.url() } });
-        Client::new(server.address, &keys.master_key)
-            .expect(201, "POST", "/v1/subscriptions", Some(&target))
-            .await;
+        Client::new(server.address, &keys.master_key).expect(201, "POST", "/v1/subscriptions", Some(&target)).await;
         server.kill();
         Self { folder, keys, receiver, bills: std::sync::Mutex::new(Vec::new()) }
     }

@@ -76,7 +76,8 @@ async fn the_pipe_answers_every_line() {
     // A notification and a blank line have no answer: the next one is that of the request after them.
     pipe.send("\n").await;
     pipe.send("{\"jsonrpc\":\"2.0\",\"method\":\"nothing.here\"}\n").await;
-    let open = format!(r#"{{"jsonrpc":"2.0","id":"open","method":"session.open","params":{{"key":"{}"}}}}"#, world.keys.api);
+    let open =
+        format!(r#"{{"jsonrpc":"2.0","id":"open","method":"session.open","params":{{"key":"{}"}}}}"#, world.keys.api);
     let answer = pipe.line(&open).await;
     assert_eq!((&answer["id"], &answer["result"]["mode"]), (&json!("open"), &json!("test")), "{answer}");
     let forbidden = pipe.call("subscriptions.list", &json!({})).await.expect_err("an API key has no right");
@@ -114,7 +115,8 @@ async fn over_http(client: &Client, name: &str, params: &Value) -> Told {
         let query: Vec<String> = fields.map(|(name, value)| format!("{name}={}", percent(&text(value)))).collect();
         path = format!("{path}?{}", query.join("&"));
     }
-    let (status, answer) = client.ask_with(operation.method, &path, body.as_ref(), key.as_deref()).await.expect("an answer");
+    let (status, answer) =
+        client.ask_with(operation.method, &path, body.as_ref(), key.as_deref()).await.expect("an answer");
     if status < 300 { Ok(answer) } else { Err(answer) }
 }
 

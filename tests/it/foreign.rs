@@ -90,7 +90,10 @@ impl Nginx {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("nginx does not listen: {}", std::fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default());
+        panic!(
+            "nginx does not listen: {}",
+            std::fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default()
+        );
     }
 
     fn url(&self, path: &str) -> String {

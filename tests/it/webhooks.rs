@@ -52,8 +52,18 @@ async fn a_success_arrives_signed_both_ways() {
     let told = came.json();
     let keys: Vec<&str> = told.as_object().expect("an object").keys().map(String::as_str).collect();
     let original = [
-        "appid", "billNum", "channel", "createdTime", "currency", "endTime", "extras", "id", "sign", "status",
-        "timestamp", "totalFee",
+        "appid",
+        "billNum",
+        "channel",
+        "createdTime",
+        "currency",
+        "endTime",
+        "extras",
+        "id",
+        "sign",
+        "status",
+        "timestamp",
+        "totalFee",
     ];
     assert_eq!(keys, original);
     assert_eq!((&told["id"], &told["status"]), (&created["id"], &json!("success")));

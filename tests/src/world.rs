@@ -6,9 +6,7 @@ use std::sync::Arc;
 use maxpay_adapters::sandbox::simulator::{IN_PROCESS, SandboxClient, Simulator, SimulatorParts};
 use maxpay_adapters::simulator::{Ledger, NoticeReply};
 use maxpay_engine::Engine;
-use maxpay_engine::api::{
-    AccountSettings, CreateAccount, CreateApp, Credential, IssueKey, Issued, Principal, Scope,
-};
+use maxpay_engine::api::{AccountSettings, CreateAccount, CreateApp, Credential, IssueKey, Issued, Principal, Scope};
 use maxpay_engine::channel::RawNotification;
 use maxpay_engine::clock::{Clock, System};
 use maxpay_engine::model::{KeyKind, LatePolicy, Mode};

@@ -1,4 +1,4 @@
-//! Bytes in, bytes out: the operations that every door offers, the HTTP doors, and the engine's outbound HTTP.
+//! Bytes in, bytes out: the operations that every door offers, the HTTP doors, the pipe, and the engine's outbound HTTP.
 #![deny(missing_docs)]
 
 pub mod operations;
@@ -6,3 +6,5 @@ pub mod operations;
 pub mod http;
 
 pub mod client;
+
+pub mod stdio;

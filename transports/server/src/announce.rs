@@ -44,8 +44,9 @@ fn demo_text(url: &str, demo: &DemoApp) -> String {
     let DemoApp { app_id, client_key, api_key, master_key, session_token } = demo;
     let auth = format!("-H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json'");
     let master = format!("-H 'Authorization: Bearer {master_key}' -H 'Content-Type: application/json'");
-    let original =
-        format!("-H 'X-ML-AppId: {app_id}' -H 'X-ML-Session-Token: {session_token}' -H 'Content-Type: application/json'");
+    let original = format!(
+        "-H 'X-ML-AppId: {app_id}' -H 'X-ML-Session-Token: {session_token}' -H 'Content-Type: application/json'"
+    );
     format!(
         r#"
 Demo app, test mode; its keys are shown this once:

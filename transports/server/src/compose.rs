@@ -8,11 +8,12 @@ use maxpay_engine::Engine;
 use maxpay_engine::api::SignRules;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::clock::System;
-use maxpay_engine::machine::Schedule;
+use maxpay_engine::machine::schedule::Schedule;
 use maxpay_engine::secrets::Sealer;
 use maxpay_engine::store::StoreError;
 use maxpay_engine::store::redb::{CrashPoints, RedbOptions, RedbStore};
-use maxpay_engine::webhook::{GuardPolicy, Network};
+use maxpay_engine::webhook::GuardPolicy;
+use maxpay_engine::webhook::guard::Network;
 use maxpay_transports::client::{ClientError, ProviderClient, TargetClient, TrustedRoots};
 
 use crate::sandbox::{Sandbox, SandboxError};

@@ -30,8 +30,7 @@ pub async fn make(engine: &Engine, sandbox: &Sandbox) -> Result<Option<DemoApp>,
     if !engine.apps(any).await?.items.is_empty() {
         return Ok(None);
     }
-    let request =
-        CreateApp { name: "Demo".to_owned(), strict_bill_numbers: false, late_policy: LatePolicy::ByDoor };
+    let request = CreateApp { name: "Demo".to_owned(), strict_bill_numbers: false, late_policy: LatePolicy::ByDoor };
     let created = engine.create_app(request, None).await?;
     let scope = Scope { app_id: created.app.id, mode: Mode::Test };
     add_account(engine, sandbox, scope).await?;

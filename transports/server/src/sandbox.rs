@@ -215,7 +215,7 @@ fn play(simulator: &Simulator, transaction: &Transaction, command: PayerCommand)
             "state": row.state.name(),
             "payments": row.payments.iter().map(|payment| json!({
                 "trade_number": payment.trade_number,
-                "amount_minor": payment.amount_minor,
+                "amount": { "amount_minor": payment.amount.minor(), "currency": payment.amount.currency().code() },
             })).collect::<Vec<_>>(),
         })
     });

@@ -62,6 +62,15 @@ impl Params {
         text.parse().map_err(|why: T::Err| Problem::field(name, why.to_string()))
     }
 
+    /// Takes out a field that is a text. `None`: it is not there, or null.
+    ///
+    /// # Errors
+    /// 422 when it is something else.
+    pub(crate) fn take_text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let Some(raw) = self.0.remove(name) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map_err(|_| Problem::field(name, "is not a text"))
+    }
+
     /// Takes out the id of the object that is asked about. One that is no id names no object: 404.
     pub(crate) fn id<T: FromStr<Err: Display>>(&mut self, name: &str, object: &str) -> Result<T, Problem> {
         let raw = self.0.remove(name).ok_or_else(|| Problem::field(name, "is missing"))?;

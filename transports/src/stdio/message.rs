@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::operations::Params;
 
 /// A request or, without an id, a notification.
-#[derive(Debug)]
 pub(crate) struct Request {
     /// Text, number or null; `None`: no answer is wanted.
     pub id: Option<Value>,
     /// Name of the operation.
     pub method: String,
     /// Always an object; absent parameters are an empty one.
-    pub params: serde_json::Map<String, Value>,
+    pub params: Params,
 }
 
 /// Why a line is not answered with a result.
@@ -64,28 +66,16 @@ impl RpcError {
 /// # Errors
 /// The error to answer, and the id if one could be read.
 pub(crate) fn read(line: &[u8]) -> Result<Request, (Value, RpcError)> {
-    #[derive(Deserialize)]
-    struct Wire {
-        jsonrpc: Option<Value>,
-        // An id of null is an id; only an absent one makes a notification.
-        #[serde(default, deserialize_with = "present")]
-        id: Option<Value>,
-        method: Option<Value>,
-        params: Option<Value>,
-    }
-    let value: Value = serde_json::from_slice(line)
-        .map_err(|error| (Value::Null, RpcError::new(codes::PARSE, format!("the line is no JSON: {error}"))))?;
+    let no_json = |why: String| (Value::Null, RpcError::new(codes::PARSE, format!("the line is no JSON: {why}")));
+    let line: &RawValue = serde_json::from_slice(line).map_err(|error| no_json(error.to_string()))?;
     let invalid = |id: Option<&Value>, why: &str| {
         (id.cloned().unwrap_or(Value::Null), RpcError::new(codes::INVALID_REQUEST, why))
     };
-    if value.is_array() {
+    if line.get().starts_with('[') {
         return Err(invalid(None, "batches are not taken: send one message a line"));
     }
-    if !value.is_object() {
-        return Err(invalid(None, "a request is a JSON object"));
-    }
-    let wire: Wire = serde_json::from_value(value)
-        .map_err(|error| (Value::Null, RpcError::new(codes::INVALID_REQUEST, error.to_string())))?;
+    let wire: Wire = serde_json::from_str(line.get())
+        .map_err(|_| invalid(None, "a request is a JSON object that names no member twice"))?;
     let id = wire.id.as_ref();
     if id.is_some_and(|id| !(id.is_string() || id.is_number() || id.is_null())) {
         return Err(invalid(None, "id: must be a text, a number or null"));
@@ -96,24 +86,41 @@ pub(crate) fn read(line: &[u8]) -> Result<Request, (Value, RpcError)> {
     let Some(Value::String(method)) = wire.method else {
         return Err(invalid(id, "method: must be a text"));
     };
-    let params = match wire.params {
-        None | Some(Value::Null) => serde_json::Map::new(),
-        Some(Value::Object(params)) => params,
-        Some(_) => {
-            let error = RpcError::new(codes::INVALID_PARAMS, "params: must be an object with named members");
-            return Err((wire.id.unwrap_or(Value::Null), error));
+    // As they were written, so that numbers and a merchant's own JSON stay what they are.
+    match read_params(wire.params) {
+        Some(params) => Ok(Request { id: wire.id, method, params }),
+        None => {
+            let error = RpcError::new(codes::INVALID_PARAMS, "params: must be an object that names no member twice");
+            Err((wire.id.unwrap_or(Value::Null), error))
         }
-    };
-    Ok(Request { id: wire.id, method, params })
+    }
+}
+
+fn read_params(params: Option<&RawValue>) -> Option<Params> {
+    match params.map(RawValue::get) {
+        None | Some("null") => Some(Params::none()),
+        Some(text) => Params::from_json(text.as_bytes()).ok(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    jsonrpc: Option<Value>,
+    // An id of null is an id; only an absent one makes a notification.
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
+    method: Option<Value>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
 }
 
 /// Writes an answer as one line, without its end.
-pub(crate) fn write(id: &Value, result: Result<Value, RpcError>) -> String {
-    let answer = match result {
-        Ok(result) => serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(error) => serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+pub(crate) fn write(id: &Value, result: Result<&RawValue, &RpcError>) -> String {
+    let (name, told) = match result {
+        Ok(result) => ("result", result.get().to_owned()),
+        Err(error) => ("error", serde_json::json!(error).to_string()),
     };
-    answer.to_string()
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{told}}}"#)
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -139,7 +146,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#, codes::INVALID_PARAMS, 1.into()),
         ];
         for (line, code, id) in table {
-            let (given, error) = read(line.as_bytes()).expect_err(line);
+            let Err((given, error)) = read(line.as_bytes()) else { panic!("{line} is no request") };
             assert_eq!((error.code, given), (code, id), "{line}");
         }
     }
@@ -147,10 +154,8 @@ mod tests {
     #[test]
     fn a_request_without_id_wants_no_answer_but_one_with_null_does() {
         // Section 4: an absent id makes a notification.
-        let absent = read(br#"{"jsonrpc":"2.0","method":"x"}"#).expect("a notification");
-        let null = read(br#"{"jsonrpc":"2.0","id":null,"method":"x","params":{"a":1}}"#).expect("a request");
-        assert_eq!(absent.id, None);
-        assert_eq!(null.id, Some(Value::Null));
-        assert_eq!(null.params["a"], 1);
+        let id = |line: &str| read(line.as_bytes()).ok().expect("a request").id;
+        assert_eq!(id(r#"{"jsonrpc":"2.0","method":"x"}"#), None);
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":null,"method":"x","params":{"a":1}}"#), Some(Value::Null));
     }
 }

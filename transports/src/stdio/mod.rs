@@ -75,11 +75,11 @@ async fn read_lines(
         lines += 1;
         let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
         while running.try_join_next().is_some() {}
-        let (session, answers) = (Arc::clone(session), answers.clone());
+        let (session, to_writer) = (Arc::clone(session), answers.clone());
         running.spawn(async move {
             if let Some(answer) = session.answer(line).await {
                 // A writer that is gone has told why; nobody reads this answer any more.
-                let _ = answers.send(answer).await;
+                let _ = to_writer.send(answer).await;
             }
             drop(place);
         });
@@ -139,10 +139,7 @@ async fn skip_line(input: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<(
     }
 }
 
-async fn write_lines(
-    mut answers: mpsc::Receiver<String>,
-    mut output: impl AsyncWrite + Unpin,
-) -> std::io::Result<()> {
+async fn write_lines(mut answers: mpsc::Receiver<String>, mut output: impl AsyncWrite + Unpin) -> std::io::Result<()> {
     while let Some(mut answer) = answers.recv().await {
         answer.push('\n');
         output.write_all(answer.as_bytes()).await?;

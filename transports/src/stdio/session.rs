@@ -6,10 +6,11 @@ use maxpay_engine::Engine;
 use maxpay_engine::api::{Credential, Principal};
 use maxpay_engine::secrets::Secret;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Line;
 use super::message::{self, Request, RpcError, codes};
-use crate::operations::{self, Problem};
+use crate::operations::{self, Params, Problem};
 
 /// Opens a session: the line that names the key under which later lines ask.
 const OPEN: &str = "session.open";
@@ -35,7 +36,7 @@ impl Session {
             Line::Whole(line) => line,
             Line::TooLong => {
                 let error = RpcError::new(codes::INVALID_REQUEST, "the line is too long");
-                return Some(message::write(&Value::Null, Err(error)));
+                return Some(message::write(&Value::Null, Err(&error)));
             }
         };
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -44,15 +45,15 @@ impl Session {
         match message::read(&line) {
             Ok(Request { id, method, params }) => {
                 let result = self.call(&method, params).await;
-                id.map(|id| message::write(&id, result))
+                id.map(|id| message::write(&id, result.as_deref()))
             }
-            Err((id, error)) => Some(message::write(&id, Err(error))),
+            Err((id, error)) => Some(message::write(&id, Err(&error))),
         }
     }
 
-    async fn call(&self, method: &str, mut params: serde_json::Map<String, Value>) -> Result<Value, RpcError> {
+    async fn call(&self, method: &str, mut params: Params) -> Result<Box<RawValue>, RpcError> {
         if method == OPEN {
-            return self.open(params).await;
+            return self.open(&params).await;
         }
         if !GROUPS.iter().any(|group| method.starts_with(group)) || operations::named(method).is_none() {
             return Err(RpcError::new(codes::METHOD_NOT_FOUND, format!("there is no operation {method}")));
@@ -61,31 +62,28 @@ impl Session {
         let Some(principal) = principal else {
             return Err(RpcError::new(codes::UNAUTHENTICATED, "open a session first: session.open {\"key\": …}"));
         };
-        let key = match params.remove("idempotency_key") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(key)) => Some(key),
-            Some(_) => return Err(RpcError::new(codes::INVALID_PARAMS, "idempotency_key: must be a text")),
-        };
-        let reply = operations::call(&self.engine, &principal, method, Value::Object(params), key.as_deref()).await;
+        let key = params.take_text("idempotency_key").map_err(|problem| refused(&problem))?;
+        let reply = operations::call(&self.engine, &principal, method, params, key.as_deref()).await;
         reply.map(|reply| reply.body).map_err(|problem| refused(&problem))
     }
 
-    async fn open(&self, mut params: serde_json::Map<String, Value>) -> Result<Value, RpcError> {
-        let (Some(Value::String(key)), true) = (params.remove("key"), params.is_empty()) else {
-            return Err(RpcError::new(codes::INVALID_PARAMS, "key: the one parameter, an API, master or operator key"));
-        };
+    async fn open(&self, params: &Params) -> Result<Box<RawValue>, RpcError> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Open {
+            key: String,
+        }
+        let Open { key } = params.read().map_err(|problem| refused(&problem))?;
         let credential = Credential::Bearer(Secret::from_bytes(key.into_bytes()));
-        let principal = self
-            .engine
-            .authenticate(credential)
-            .await
-            .map_err(|error| RpcError::new(codes::UNAUTHENTICATED, error.to_string()))?;
+        let known = self.engine.authenticate(credential).await;
+        let principal = known.map_err(|error| RpcError::new(codes::UNAUTHENTICATED, error.to_string()))?;
         *self.principal.lock().unwrap_or_else(PoisonError::into_inner) = Some(principal);
         let scope = principal.scope;
-        Ok(serde_json::json!({
+        let told = serde_json::json!({
             "app_id": scope.map(|scope| scope.app_id.to_string()),
             "mode": scope.map(|scope| scope.mode.to_string()),
-        }))
+        });
+        serde_json::value::to_raw_value(&told).map_err(|why| RpcError::new(codes::INTERNAL, why.to_string()))
     }
 }
 

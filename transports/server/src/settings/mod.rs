@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::{ServeArgs, DataArgs};
+use crate::cli::{DataArgs, ServeArgs};
 
 pub use values::{BaseUrl, Millis, Schedule, TrustedProxy, Whole};
 
