@@ -123,7 +123,7 @@ async fn every_refusal_is_two_hundred_with_a_code() {
     for (path, body, code) in [
         (BILL, full("ali"), 3),
         (BILL, full("nothing_known"), 3),
-        (BILL, full(""), 3),
+        (BILL, full(""), 4),
         (BILL, r#"{"billNum":"x","totalFee":1,"subject":"s"}"#.to_owned(), 4),
         (BILL, r#"{"channel":"wx_native","totalFee":1,"subject":"s"}"#.to_owned(), 4),
         (BILL, r#"{"channel":"wx_native","billNum":"x","subject":"s"}"#.to_owned(), 4),

@@ -165,7 +165,8 @@ async fn lists_are_walked_by_cursor() {
     let mut seen = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = client.expect(200, "GET", &format!("/v1/transactions?limit=3&order=oldest{cursor}"), None).await;
+        let page =
+            client.expect(200, "GET", &format!("/v1/transactions?limit=3&order=oldest_first{cursor}"), None).await;
         seen.extend(page["items"].as_array().expect("items").iter().map(|item| item["id"].clone()));
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");

@@ -15,6 +15,9 @@ use maxpay_engine::model::{ChannelCode, Currency};
 
 use super::account;
 
+/// What a newcomer tries first: a code to be scanned, and one that the original clients know.
+pub const FIRST_STEPS: (&str, &str) = ("wx_native", "ali_app");
+
 /// The adapter's name.
 pub const ADAPTER: &str = "sandbox";
 

@@ -26,7 +26,7 @@ use maxpay_engine::model::{ChannelCode, Mode, NamedAction};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
-pub use codes::ADAPTER;
+pub use codes::{ADAPTER, FIRST_STEPS};
 pub use wire::{SIGNATURE_HEADER, SIGNATURE_WINDOW, WireState};
 
 /// The adapter of the sandbox.

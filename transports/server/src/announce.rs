@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use maxpay_adapters::sandbox::FIRST_STEPS;
+
 use crate::demo::DemoApp;
 
 /// What there is to say.
@@ -42,6 +44,7 @@ pub fn text(news: &News<'_>) -> String {
 
 fn demo_text(url: &str, demo: &DemoApp) -> String {
     let DemoApp { app_id, client_key, api_key, master_key, session_token } = demo;
+    let (scanned, known) = FIRST_STEPS;
     let auth = format!("-H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json'");
     let master = format!("-H 'Authorization: Bearer {master_key}' -H 'Content-Type: application/json'");
     let original = format!(
@@ -62,7 +65,7 @@ Subscribe a webhook (with a receiver of yours on port 9000):
 
 Create a payment, and keep its id:
   ID=$(curl -s {url}/v1/transactions {auth} \
-    -d '{{"bill_num":"order-1","channel":"wx_native","amount":{{"amount_minor":1999,"currency":"CNY"}},"subject":"A toy"}}' \
+    -d '{{"bill_num":"order-1","channel":"{scanned}","amount":{{"amount_minor":1999,"currency":"CNY"}},"subject":"A toy"}}' \
     | grep -o '"id":"[0-9a-f]*"' | head -n 1 | cut -d '"' -f 4); echo $ID
 
 Let the simulated payer pay it:
@@ -73,7 +76,7 @@ Read it:
 
 The same as MaxLeap's clients do it:
   curl -s {url}/2.0/maxpay/bill {original} \
-    -d '{{"billNum":"order-2","channel":"ali_app","totalFee":1,"subject":"A toy"}}'
+    -d '{{"billNum":"order-2","channel":"{known}","totalFee":1,"subject":"A toy"}}'
   curl -s {url}/2.0/maxpay/records {original} -d '{{"billNum":"order-1"}}'
 
 API description: {url}/openapi.json. Stop with Ctrl-C.
