@@ -129,8 +129,9 @@ impl<K: Kind> Router<K> {
                     Some(Report::Reload)
                 }
             };
-            drop(permit);
             drop(router.try_send(Finished::<K> { id, report }));
+            // After it: whoever sees the place free finds the record at rest.
+            drop(permit);
         });
     }
 

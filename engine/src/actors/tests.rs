@@ -3,6 +3,7 @@
 
 mod basics;
 mod deliveries;
+mod disk;
 mod script;
 mod supervision;
 mod time;

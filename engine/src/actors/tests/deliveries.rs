@@ -26,10 +26,14 @@ pub async fn pay(world: &World, bill: &str) {
     assert!(world.notify(id, "paid").await.accepted);
 }
 
+pub async fn all(world: &World) -> Vec<Delivery> {
+    world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list").items
+}
+
 async fn only(world: &World) -> Delivery {
-    let page = world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list");
-    assert_eq!(page.items.len(), 1);
-    page.items[0].clone()
+    let mut all = all(world).await;
+    assert_eq!(all.len(), 1);
+    all.remove(0)
 }
 
 #[tokio::test]

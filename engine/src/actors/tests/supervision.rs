@@ -82,6 +82,8 @@ async fn a_full_queue_is_busy_at_once() {
     // Behind one commit that hangs eight messages fit, further ones are refused at once; the rest is answered (fact 3).
     let world = World::new().await;
     let id = world.create("bill-1").await.expect("created").transaction.id;
+    let lanes = world.engine.inner().system().expect("it runs").transactions();
+    world.until("nothing is under way", async || lanes.take_all(id).is_some()).await;
     world.store.hold();
     let first = send(&world.engine, id, input(Input::Close(Requester::Merchant)));
     let mut waiting: Vec<_> = (0..2 * ENTITY_MAX).map(|_| send(&world.engine, id, due())).collect();

@@ -95,11 +95,7 @@ async fn what_is_due_at_the_same_moment_is_told_apart() {
         super::deliveries::pay(&world, &format!("bill-{index}")).await;
     }
     world.hooked(40).await;
-    let all = async || {
-        let page = crate::api::PageRequest { after: None, limit: 100, newest_first: false };
-        world.engine.deliveries(world.scope, crate::api::DeliveryFilter::default(), page).await.expect("a list").items
-    };
     let delivered = |it: &crate::model::Delivery| matches!(it.state, DeliveryState::Delivered { .. });
-    world.until("all are delivered", async || all().await.iter().all(delivered)).await;
+    world.until("all are delivered", async || super::deliveries::all(&world).await.iter().all(delivered)).await;
     assert_eq!(world.hooked.lock().expect("no panic").len(), 40);
 }

@@ -13,6 +13,7 @@ use crate::model::{
     Account, Currency, Door, LatePolicy, Mode, Money, PayerInputs, Timestamp, Transaction, TransactionId,
 };
 use crate::secrets::{Sealer, SealingKey};
+use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::webhook::FunctionCall;
 use crate::{Engine, EngineBuilder, Error};
@@ -22,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub engine: Engine,
+    /// What the engine keeps things in.
+    pub durable: Arc<dyn Store>,
+    /// The same, when it is the memory store; else one that nobody uses.
     pub store: Arc<MemoryStore>,
     pub clock: VirtualClock,
     pub provider: Arc<Provider>,
@@ -36,6 +40,7 @@ pub struct World {
 
 /// What engines of one world are made from.
 struct Parts {
+    durable: Arc<dyn Store>,
     store: Arc<MemoryStore>,
     clock: VirtualClock,
     provider: Arc<Provider>,
@@ -51,7 +56,7 @@ impl Parts {
         let (hooked, fails, called) =
             (Arc::clone(&self.hooked), Arc::clone(&self.hook_fails), self.hook_called.clone());
         Engine::builder()
-            .store(self.store.clone())
+            .store(self.durable.clone())
             .sealing_key(Sealer::new(&key))
             .clock(Arc::new(self.clock.clone()))
             .entropy(Arc::new(SeededEntropy::new(seed)))
@@ -69,8 +74,19 @@ impl Parts {
 
 impl World {
     pub async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        Self::over(store.clone(), store).await
+    }
+
+    /// A world over another store.
+    pub async fn on(durable: Arc<dyn Store>) -> Self {
+        Self::over(durable, Arc::new(MemoryStore::new())).await
+    }
+
+    async fn over(durable: Arc<dyn Store>, store: Arc<MemoryStore>) -> Self {
         let parts = Parts {
-            store: Arc::new(MemoryStore::new()),
+            durable,
+            store,
             clock: VirtualClock::at(Timestamp::from_millis(1_800_000_000_000)),
             provider: Arc::new(Provider::new()),
             script: Arc::new(Script::new()),
@@ -94,18 +110,26 @@ impl World {
             settings: AccountSettings(settings),
         };
         let account = engine.create_account(scope, account, None).await.expect("an account");
-        let Parts { store, clock, provider, script, hooked, hook_fails, hook_called } = parts;
-        Self { engine, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
+        let Parts { durable, store, clock, provider, script, hooked, hook_fails, hook_called } = parts;
+        Self { engine, durable, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
     }
 
     /// The same world with its engine dropped and another one started.
     pub fn restarted(self) -> Self {
-        let Self { engine, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called } = self;
+        let durable = self.durable.clone();
+        self.restarted_on(durable)
+    }
+
+    /// The same, over a store that was opened again.
+    pub fn restarted_on(mut self, durable: Arc<dyn Store>) -> Self {
+        self.durable = durable;
+        let Self { engine, durable, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called } =
+            self;
         drop(engine);
-        let parts = Parts { store, clock, provider, script, hooked, hook_fails, hook_called };
+        let parts = Parts { durable, store, clock, provider, script, hooked, hook_fails, hook_called };
         let engine = parts.engine(2).start().expect("it starts again");
-        let Parts { store, clock, provider, script, hooked, hook_fails, hook_called } = parts;
-        Self { engine, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
+        let Parts { durable, store, clock, provider, script, hooked, hook_fails, hook_called } = parts;
+        Self { engine, durable, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
     }
 
     #[expect(clippy::unused_self, reason = "it reads as what the world asks for")]
