@@ -151,7 +151,7 @@ async fn every_refusal_is_two_hundred_with_a_code() {
     let live = [("X-ML-AppId", world.live.app_id.as_str()), ("X-ML-APIKey", world.live.api.as_str())];
     refused(&post(&world, BILL, &live, &full("wx_native")).await, 2, "no account in live mode");
     for (headers, number) in [
-        (vec![], 90102),
+        (vec![], 90000),
         (vec![("X-ML-AppId", app_id.as_str())], 90102),
         (vec![("X-ML-AppId", "000000000000000000000000"), ("X-ML-APIKey", api)], 90000),
         (vec![("X-ML-AppId", app_id), ("X-ML-Session-Token", "nobody's")], 90100),

@@ -176,3 +176,39 @@ impl Pipe {
         assert!(report.drained);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_speaks_over_its_pipe() {
+    // `maxpay stdio`: one line in, one line out, nothing but the protocol on standard output, and it ends with its
+    // input.
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_maxpay-under-test");
+    let run = |arguments: &[&str], input: &str| {
+        use std::io::Write as _;
+        let mut child = std::process::Command::new(program)
+            .args(arguments)
+            .arg("--data")
+            .arg(folder.path().join("data"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        // Dropping the handle ends the input.
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let key = run(&["operator-key"], "");
+    assert!(key.starts_with("op_") && key.lines().count() == 1, "{key}");
+    let open = json!({ "jsonrpc": "2.0", "id": 1, "method": "session.open", "params": { "key": key.trim() } });
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "transactions.list" });
+    let answers = run(&["stdio"], &format!("{open}\n{list}\n"));
+    let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    let of = |id: i64| answers.iter().find(|answer| answer["id"] == id).expect("an answer");
+    assert_eq!(of(1)["result"], json!({ "app_id": null, "mode": null }));
+    // Asked under the operator's key, though it was sent without waiting for the first answer.
+    assert_eq!(of(2)["error"]["data"]["code"], "forbidden", "{answers:?}");
+}

@@ -3,6 +3,7 @@
 mod clients;
 mod crash;
 mod doors;
+mod fence;
 #[cfg(feature = "foreign")]
 mod foreign;
 mod house;

@@ -78,6 +78,20 @@ impl Client {
         }
     }
 
+    /// Asks for `path` until the answer has that status, at most `limit`.
+    ///
+    /// # Panics
+    /// When it does not within `limit`.
+    pub async fn until_status(&self, path: &str, status: u16, limit: Duration) {
+        let reached = async {
+            while !matches!(self.ask("GET", path, None).await, Ok((given, _)) if given == status) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let reached = tokio::time::timeout(limit, reached).await;
+        assert!(reached.is_ok(), "{path} did not come to {status} within {limit:?}");
+    }
+
     /// Reads `path` until `holds` does, at most `limit`.
     ///
     /// # Panics

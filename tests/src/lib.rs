@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod client;
+pub mod disk;
 pub mod raw;
 pub mod receiver;
 pub mod server;

@@ -11,6 +11,8 @@ use maxpay_engine::channel::RawNotification;
 use maxpay_engine::clock::{Clock, System};
 use maxpay_engine::model::{KeyKind, LatePolicy, Mode};
 use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
+use maxpay_engine::store::Store;
+use maxpay_engine::store::memory::MemoryStore;
 use maxpay_engine::webhook::GuardPolicy;
 use maxpay_transports::client::{TargetClient, TrustedRoots};
 use maxpay_transports::http::{self, Extras, HttpSettings, Running};
@@ -57,14 +59,14 @@ impl World {
     /// # Panics
     /// When it cannot be made.
     pub async fn new() -> Self {
-        Self::with(|settings| settings).await
+        Self::on(Arc::new(MemoryStore::new())).await
     }
 
-    /// As [`World::new`], with other settings of the doors.
+    /// As [`World::new`], on a store of the caller's.
     ///
     /// # Panics
     /// When it cannot be made.
-    pub async fn with(change: impl FnOnce(HttpSettings) -> HttpSettings) -> Self {
+    pub async fn on(store: Arc<dyn Store>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(System::new());
         let sealer = || Sealer::new(&SealingKey::from_text(KEY).expect("a key"));
         let simulator = Simulator::open(SimulatorParts {
@@ -76,7 +78,7 @@ impl World {
         });
         let simulator = simulator.expect("a simulator in memory opens");
         let mut builder = Engine::builder()
-            .memory()
+            .store(store)
             .sealing_key(sealer())
             .clock(clock)
             .http_client(Arc::new(SandboxClient::new(Arc::clone(&simulator), None)))
@@ -95,7 +97,7 @@ impl World {
         let operator = engine.issue_operator_key().await.expect("a key").secret;
         let operator = operator.reveal_once().expect("keys are text");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = change(HttpSettings { listen, ..HttpSettings::default() });
+        let settings = HttpSettings { listen, ..HttpSettings::default() };
         let doors = http::serve(settings, engine.clone(), Extras::default()).expect("the doors open");
         let address = doors.addr();
         Self { engine, simulator, keys, live, operator, address, doors: Some(doors), stop: Some(stop) }

@@ -1,7 +1,8 @@
 //! JSON-RPC 2.0 over a pipe, one message a line: the operations of `/v1` for a host that starts us as a child.
 //!
 //! Requests run side by side, at most [`StdioLimits::in_flight_max`] at once; at that bound the next line is not read
-//! until one of them has its answer. Answers come in the order in which they are ready. The end of the input lets
+//! until one of them has its answer. Answers come in the order in which they are ready; lines behind a `session.open`
+//! wait for it. The end of the input lets
 //! what is under way come to its end, and ends.
 
 mod message;
@@ -75,6 +76,13 @@ async fn read_lines(
         lines += 1;
         let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
         while running.try_join_next().is_some() {}
+        if session::may_open(&line) {
+            // Lines behind it ask under its key: they wait for it.
+            if let Some(answer) = session.answer(line).await {
+                let _ = answers.send(answer).await;
+            }
+            continue;
+        }
         let (session, to_writer) = (Arc::clone(session), answers.clone());
         running.spawn(async move {
             if let Some(answer) = session.answer(line).await {

@@ -18,6 +18,14 @@ const OPEN: &str = "session.open";
 /// Operations of these groups are offered on the pipe.
 const GROUPS: [&str; 3] = ["transactions.", "subscriptions.", "deliveries."];
 
+/// Whether a line may be the one that opens a session.
+pub(crate) fn may_open(line: &Line) -> bool {
+    match line {
+        Line::Whole(line) => line.windows(OPEN.len()).any(|part| part == OPEN.as_bytes()),
+        Line::TooLong => false,
+    }
+}
+
 /// One pipe's conversation.
 pub(crate) struct Session {
     engine: Engine,
