@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::actors::births::Births;
 use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
+use crate::actors::hints::Hints;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::Metrics;
 use crate::actors::reader::Reader;
@@ -267,6 +268,7 @@ impl EngineBuilder {
             dispatcher: Dispatcher::default(),
             materials: Materials::default(),
             births: Births::default(),
+            hints: Hints::default(),
             metrics: Metrics::default(),
             missing_functions: MissingFunctions::default(),
         });

@@ -10,6 +10,7 @@ use crate::actors::births::Births;
 use crate::actors::calls;
 use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
+use crate::actors::hints::Hints;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::{Metrics, MetricsSnapshot};
 use crate::actors::reader::Reader;
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub dispatcher: Dispatcher,
     pub materials: Materials,
     pub births: Births,
+    pub hints: Hints,
     pub metrics: Metrics,
     pub missing_functions: MissingFunctions,
 }

@@ -9,8 +9,9 @@ use crate::engine::Inner;
 use crate::front::{Claim, Claimed};
 use crate::machine::transaction::{self as machine, AppPolicy};
 use crate::machine::{Effect, Input, Moment, Refusal, Source, Step};
-use crate::model::{Bill, CallKind, Transaction, TransactionId};
+use crate::model::{Bill, CallKind, Timestamp, Transaction, TransactionId};
 use crate::secrets::Secret;
+use crate::store::keys::DueKind;
 use crate::store::{Batch, CommitError, RowKey, Seq, Table, keys, notes};
 
 use super::batch::{Before, batch_of};
@@ -124,9 +125,11 @@ impl Keeper {
             What::Due(_) if still_due => self.apply(Input::Due, Carried::default(), ticket).await,
             // Waking up has done it.
             What::Due(_) if was_due => self.settled(),
-            // A row that is not the record's own was written by somebody who wants it looked at: a hint, an operator's
-            // retry.
-            What::Due(_) => self.apply(Input::QueryNow, Carried::default(), ticket).await,
+            // A row that is there and not the record's own was written by somebody who wants it looked at: a hint, an
+            // operator's retry.
+            What::Due(at) if self.is_wanted(at).await? => self.apply(Input::QueryNow, Carried::default(), ticket).await,
+            // It was fired while the record moved on.
+            What::Due(_) => self.settled(),
             #[cfg(test)]
             What::Panic => panic!("told to"),
         }
@@ -134,6 +137,13 @@ impl Keeper {
 
     fn held(&self) -> Result<&Held, Failure> {
         self.held.as_ref().ok_or(Failure::Distrust(Error::NotFound("transaction")))
+    }
+
+    /// Whether the row of the due table is there.
+    async fn is_wanted(&self, at: Timestamp) -> Result<bool, Failure> {
+        let key = keys::due(at, DueKind::Transaction, self.held()?.record.id.0);
+        let read = self.inner.reader.run(move |store| store.read(&key)).await?;
+        Ok(read.map_err(Error::from)?.value.is_some())
     }
 
     pub(super) fn settled(&self) -> Result<Settled, Failure> {

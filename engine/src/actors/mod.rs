@@ -12,6 +12,7 @@ pub(crate) mod delivering;
 pub(crate) mod dispatcher;
 mod failure;
 mod firing;
+pub(crate) mod hints;
 mod keeper;
 mod kind;
 pub(crate) mod materials;

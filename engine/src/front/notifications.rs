@@ -215,7 +215,8 @@ impl Inner {
             return Err(Error::NotFound("order"));
         }
         let mut batch = Batch::default();
-        batch.put_marker(keys::due(self.clock.now().wall, DueKind::Transaction, number.transaction.0));
+        let at = self.hints.when(number.transaction, self.clock.now().wall);
+        batch.put_marker(keys::due(at, DueKind::Transaction, number.transaction.0));
         self.store.commit(batch).await?;
         Ok(())
     }
