@@ -7,4 +7,5 @@ mod disk;
 mod script;
 mod supervision;
 mod time;
+mod tokens;
 mod world;

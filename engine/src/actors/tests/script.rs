@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
 use crate::channel::{
     Acknowledgement, Adapter, Answer, Call, CloseRules, CodeManifest, Context, Fact, FactSubject, FieldError,
     Interpreted, Manifest, Notified, Outcome, Paid, Prepared, QueryRules, RawNotification, Recreate, SecretSettings,
-    SettingField, Step,
+    SettingField, Step, VerifiedToken,
 };
 use crate::model::{ChannelCode, Currency, Mode, Money, NamedAction, PayerAction};
+use crate::secrets::Secret;
 
 pub const SENT: &str = "script_sent";
 pub const LOCAL: &str = "script_local";
+pub const TOKEN: &str = "script_token";
 
 /// The adapter.
 pub struct Script {
@@ -56,7 +59,7 @@ impl Script {
             adapter: "script",
             test_mode_only: false,
             settings: fields,
-            codes: vec![code(SENT, false), code(LOCAL, true)],
+            codes: vec![code(SENT, false), code(LOCAL, true), CodeManifest { authorize: true, ..code(TOKEN, true) }],
             fixed_hosts: Vec::new(),
             unsigned: Vec::new(),
         };
@@ -111,13 +114,14 @@ impl Adapter for Script {
         self.gate.pass();
         let number = context.subject.as_ref().map(|subject| subject.number).unwrap_or_default();
         let path = match call {
-            Call::Create { code, .. } if code.as_str() == LOCAL => {
+            Call::Create { code, .. } if code.as_str() != SENT => {
                 return Prepared::Done(Answer::bare(awaiting(code, number)));
             }
             Call::Create { .. } => "create",
             Call::Query { .. } => "query",
             Call::Close { .. } => "close",
-            Call::Maintain | Call::PayerSession { .. } | Call::Authorize { .. } => return Prepared::Unsupported,
+            Call::Authorize { .. } => "authorize",
+            Call::Maintain | Call::PayerSession { .. } => return Prepared::Unsupported,
         };
         let url = format!("http://script/{path}/{number}").parse().expect("an address");
         Prepared::Send(HttpRequest::get(url))
@@ -136,6 +140,14 @@ impl Adapter for Script {
             answer.owners.push(("merchant", owner.to_owned()));
         }
         Interpreted::Done(answer)
+    }
+
+    fn verify_token(&self, _: &ChannelCode, token: &Secret, _: &Context<'_>) -> Result<VerifiedToken, String> {
+        let text = token.expose_text().unwrap_or_default();
+        if text == "bad" {
+            return Err("it is bad".to_owned());
+        }
+        Ok(VerifiedToken { once_key: text.to_owned(), digest: Sha256::digest(token.expose()).into() })
     }
 
     fn notification(&self, raw: &RawNotification, _: &Context<'_>) -> Notified {
@@ -212,6 +224,7 @@ impl Provider {
         provider.answers("create", &["await"]);
         provider.answers("query", &["unpaid"]);
         provider.answers("close", &["closed"]);
+        provider.answers("authorize", &["paid"]);
         provider
     }
 

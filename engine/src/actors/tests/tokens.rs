@@ -1,0 +1,69 @@
+//! Charges by a payer's token: each token once, in whatever payment.
+
+use std::time::Duration;
+
+use super::script::TOKEN;
+use super::world::World;
+use crate::Error;
+use crate::api::{Authorize, CreateTransaction};
+use crate::channel::http::SendFailure;
+use crate::model::{Transaction, TransactionId};
+use crate::secrets::Secret;
+
+async fn open(world: &World, bill: &str) -> TransactionId {
+    let request = CreateTransaction { channel: TOKEN.parse().expect("a code"), ..world.request(bill) };
+    let created = world.engine.create_transaction(world.scope, request, None);
+    world.within(created).await.expect("created").transaction.id
+}
+
+async fn charge(world: &World, id: TransactionId, token: &str) -> Result<Transaction, Error> {
+    let request = Authorize { token: Secret::from_text(token), wait: Duration::from_secs(10) };
+    world.within(world.engine.authorize_transaction(world.scope, id, request, None)).await
+}
+
+#[tokio::test]
+async fn a_token_is_charged_once() {
+    // It pays the payment it was given for; again there it changes nothing; elsewhere it is used; a bad one is refused.
+    let world = World::new().await;
+    let (first, second) = (open(&world, "bill-1").await, open(&world, "bill-2").await);
+    assert!(matches!(charge(&world, first, "bad").await, Err(Error::TokenRefused(_))));
+    let paid = charge(&world, first, "token").await.expect("charged");
+    assert_eq!(paid.status.name(), "succeeded");
+    assert_eq!(paid.attempts.len(), 2);
+    assert_eq!(charge(&world, first, "token").await.expect("known").version, paid.version);
+    assert_eq!(charge(&world, second, "token").await.err(), Some(Error::TokenUsed));
+    assert_eq!(charge(&world, second, "another").await.expect("charged").status.name(), "succeeded");
+    assert_eq!(world.provider.count("authorize"), 2);
+}
+
+#[tokio::test]
+async fn a_charge_without_an_answer_is_asked_about_and_never_sent_again() {
+    // The one send may have moved money: only a query tells, also across a restart.
+    let world = World::new().await;
+    let id = open(&world, "bill-1").await;
+    world.provider.fails("authorize", SendFailure::Unknown("reset".to_owned()));
+    let request = Authorize { token: Secret::from_text("token"), wait: Duration::ZERO };
+    world.engine.authorize_transaction(world.scope, id, request, None).await.expect("taken");
+    world.within(world.provider.asked("authorize", 1)).await;
+    world.provider.answers("query", &["paid"]);
+    let world = world.restarted();
+    world
+        .until("it is asked about", async || {
+            world.clock.advance(Duration::from_secs(1));
+            world.provider.count("query") > 0
+        })
+        .await;
+    world.status(id, "succeeded").await;
+    assert_eq!(world.provider.count("authorize"), 1);
+}
+
+#[tokio::test]
+async fn one_token_for_two_payments_at_once_is_charged_once() {
+    // Of two at the same moment one takes the token, the other hears that it is used.
+    let world = World::new().await;
+    let (first, second) = (open(&world, "bill-1").await, open(&world, "bill-2").await);
+    let (a, b) = tokio::join!(charge(&world, first, "token"), charge(&world, second, "token"));
+    let used = [&a, &b].into_iter().filter(|it| matches!(it, Err(Error::TokenUsed))).count();
+    assert_eq!((used, a.is_ok() != b.is_ok()), (1, true), "{a:?} {b:?}");
+    assert_eq!(world.provider.count("authorize"), 1);
+}
