@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use maxpay_adapters::sandbox::Magic;
+use maxpay_adapters::sandbox::simulator::Magic;
 use maxpay_tests::client::{Client, payment};
 use maxpay_tests::world::World;
 use serde_json::json;
