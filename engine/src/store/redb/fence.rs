@@ -16,16 +16,16 @@ const COPIED_AT_ONCE: u64 = 1024 * 1024;
 pub struct Fence(OnceLock<Arc<str>>);
 
 impl Fence {
-    /// Stops commits. The first reason stays.
+    /// Stops commits because something is wrong. The first reason stays.
     pub fn close(&self, why: String) {
-        let mut first = false;
-        let why = self.0.get_or_init(|| {
-            first = true;
-            why.into()
-        });
-        if first {
+        if self.shut(&why) {
             tracing::error!(%why, "the store is fenced");
         }
+    }
+
+    /// Stops commits. The first reason stays; whether it is this one.
+    pub fn shut(&self, why: &str) -> bool {
+        self.0.set(why.into()).is_ok()
     }
 
     /// Why it is fenced.

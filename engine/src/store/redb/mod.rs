@@ -186,7 +186,7 @@ impl Store for RedbStore {
         if !self.closed.swap(true, Ordering::AcqRel) {
             let session = self.session();
             session.end();
-            session.shared.fence.close("the store is closed".to_owned());
+            session.shared.fence.shut("the store is closed");
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
         drop(one_at_a_time);
