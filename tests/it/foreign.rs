@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use maxpay_adapters::sandbox::simulator::Magic;
 use maxpay_tests::client::{Client, payment};
+use maxpay_tests::server::Start;
 use maxpay_tests::world::World;
 use serde_json::json;
 
@@ -50,6 +51,26 @@ async fn the_description_of_the_api_is_valid() {
     let text = String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr);
     assert!(told.status.success(), "{text}");
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_lines_work_when_pasted() {
+    // What the server prints at its first start is pasted into a shell, with curl as others built it.
+    assert!(find("curl").is_some(), "missing: run .ci/run, or apt-get install curl");
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Start::new(env!("CARGO_BIN_EXE_maxpay-under-test"), &folder.path().join("data")).run().await;
+    let printed = std::fs::read_to_string(folder.path().join("data.log")).expect("what it printed");
+    let lines: Vec<&str> = printed.lines().skip_while(|line| !line.starts_with("Subscribe")).collect();
+    let pasted: Vec<&str> = lines.into_iter().filter(|line| line.starts_with("  ")).collect();
+    let told = Command::new("sh").arg("-euc").arg(pasted.join("\n")).output().expect("a shell runs");
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{text}");
+    for part in
+        [r#""secret":"whsec_"#, r#""state":"paid""#, r#""status":"succeeded""#, r#""code":0"#, r#""status":"success""#]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    server.kill();
 }
 
 /// An nginx of this test's own, on a free loopback port.

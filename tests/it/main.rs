@@ -8,4 +8,5 @@ mod fence;
 mod foreign;
 mod house;
 mod native;
+mod program;
 mod webhooks;

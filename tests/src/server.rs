@@ -43,11 +43,14 @@ pub struct Server {
     pub address: SocketAddr,
     /// The demo app's keys, at the first start on a folder.
     pub demo: Option<DemoKeys>,
+    /// The operator's key, at the first start on a folder.
+    pub operator_key: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
 struct Ready {
     url: String,
+    operator_key: Option<String>,
     #[serde(flatten)]
     demo: Option<DemoKeys>,
 }
@@ -110,7 +113,8 @@ impl Start {
         };
         let ready: Ready = serde_json::from_slice(&text).expect("the ready file is JSON");
         let address = ready.url.trim_start_matches("http://").trim_end_matches('/').parse();
-        Ok(Server { child, address: address.expect("the ready file tells an address"), demo: ready.demo })
+        let address = address.expect("the ready file tells an address");
+        Ok(Server { child, address, demo: ready.demo, operator_key: ready.operator_key })
     }
 }
 
