@@ -86,6 +86,27 @@ async fn the_pipe_answers_every_line() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_is_asked_under_the_key_before_it() {
+    // Lines sent before another session is opened are answered under the first one, however late they run.
+    let world = World::new().await;
+    let mut pipe = Pipe::bare(&world);
+    let open = |key: &str| json!({ "jsonrpc": "2.0", "method": "session.open", "params": { "key": key } });
+    let create = |number: u32| {
+        let params = payment(&format!("k-{number}"), "wx_native", 100);
+        json!({ "jsonrpc": "2.0", "id": number, "method": "transactions.create", "params": params })
+    };
+    let lines = (0..50).map(|number| create(number).to_string() + "\n").collect::<String>();
+    // Live mode has no account: a create that ran under the second key would be refused.
+    pipe.send(&format!("{}\n{lines}{}\n", open(&world.keys.api), open(&world.live.api))).await;
+    for _ in 0..50 {
+        let answer = pipe.next().await;
+        assert_eq!(answer["result"]["mode"], "test", "{answer}");
+    }
+    pipe.close().await;
+    world.end().await;
+}
+
 type Told = Result<Value, Value>;
 
 async fn in_process(world: &World, principal: &Principal, name: &str, params: &Value) -> Told {
@@ -157,6 +178,10 @@ impl Pipe {
 
     async fn line(&mut self, line: &str) -> Value {
         self.send(&format!("{line}\n")).await;
+        self.next().await
+    }
+
+    async fn next(&mut self) -> Value {
         let answer = self.read.next_line().await.expect("the pipe reads").expect("an answer");
         serde_json::from_str(&answer).expect("JSON")
     }

@@ -36,8 +36,10 @@ impl RawId {
     }
 
     fn head(at: Timestamp, counter: u64, rest: u8) -> Self {
-        let seconds = at.seconds() & 0xffff_ffff;
-        let head = (seconds << 24) | ((at.millis() % 1000) << 14) | counter;
+        // The seconds of an id end in 2106: a later moment is after every id, as a bound must be.
+        const SECONDS_MAX: u64 = 0xffff_ffff;
+        let millis = if at.seconds() > SECONDS_MAX { 1023 } else { at.millis() % 1000 };
+        let head = (at.seconds().min(SECONDS_MAX) << 24) | (millis << 14) | counter;
         let mut bytes = [rest; Self::LEN];
         bytes[..7].copy_from_slice(&head.to_be_bytes()[1..]);
         Self(bytes)
@@ -203,5 +205,19 @@ impl fmt::Display for AttemptNumber {
 impl fmt::Debug for AttemptNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_in_the_far_future_is_after_every_id() {
+        // Ids end in 2106; a bound beyond it must not come round to the past.
+        let day = |millis| Timestamp::from_millis(millis);
+        let bounds = [0, 1_795_377_908_118, 4_294_967_295_999, 4_294_967_296_000, 9_999_999_999_999, u64::MAX].map(day);
+        assert!(bounds.map(RawId::latest).is_sorted() && bounds.map(RawId::earliest).is_sorted());
+        assert!(RawId::latest(day(9_999_999_999_999)) > RawId::latest(day(1_795_377_908_118)));
     }
 }

@@ -1,5 +1,6 @@
 //! Puts the process together: store, clients, adapters, sandbox, engine.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,8 +69,12 @@ pub enum ComposeError {
     Engine(#[from] maxpay_engine::Error),
 }
 
-/// Opens the store and starts the engine.
-pub fn compose(settings: &Settings, crash_points: Option<CrashPoints>) -> Result<Composed, ComposeError> {
+/// Opens the store and starts the engine. `address` is where the doors will be.
+pub fn compose(
+    settings: &Settings,
+    address: SocketAddr,
+    crash_points: Option<CrashPoints>,
+) -> Result<Composed, ComposeError> {
     let system = Arc::new(System::new());
     let folder = |source| ComposeError::Folder { path: settings.data_dir.clone(), source };
     std::fs::create_dir_all(&settings.data_dir).map_err(folder)?;
@@ -103,7 +108,7 @@ pub fn compose(settings: &Settings, crash_points: Option<CrashPoints>) -> Result
             max_age: settings.sign_max_age_client_ms.map(|age| age.duration()),
             max_age_master: Some(settings.sign_max_age_master_ms.duration()),
         })
-        .public_url(public_url(settings))
+        .public_url(public_url(settings, address))
         .drain_limit(settings.drain_ms.duration());
     if let Some(arbiters) = settings.arbiters {
         builder = builder.arbiters(arbiters.number());
@@ -135,9 +140,9 @@ fn guard(settings: &Settings) -> GuardPolicy {
     }
 }
 
-fn public_url(settings: &Settings) -> String {
+fn public_url(settings: &Settings, address: SocketAddr) -> String {
     match &settings.public_url {
         Some(url) => url.url().as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", settings.listen),
+        None => format!("http://{address}"),
     }
 }

@@ -3,11 +3,13 @@
 use maxpay_adapters::sandbox::simulator::IN_PROCESS;
 use maxpay_engine::api::{AccountSettings, CreateAccount, CreateApp, IssueKey, Issued, PageRequest, Scope};
 use maxpay_engine::clock::{Entropy, System};
-use maxpay_engine::model::{KeyKind, LatePolicy, Mode};
+use maxpay_engine::model::{AppId, KeyKind, LatePolicy, Mode};
 use maxpay_engine::secrets::Secret;
 use maxpay_engine::{Engine, Error};
 
 use crate::sandbox::{Sandbox, merchant_id};
+
+const NAME: &str = "Demo";
 
 /// The demo app's keys of test mode. Written to the ready file and shown once.
 #[derive(serde::Serialize)]
@@ -24,47 +26,54 @@ pub struct DemoApp {
     pub session_token: String,
 }
 
-/// Makes the demo app, unless there is an app already.
+/// Makes the demo app, unless there is an app already. One that was begun and not finished is finished.
+///
+/// Its account comes last, so that it stands for *done*: until then nobody was shown any of its keys.
 pub async fn make(engine: &Engine, sandbox: &Sandbox) -> Result<Option<DemoApp>, Error> {
-    let any = PageRequest { after: None, limit: 1, newest_first: false };
-    if !engine.apps(any).await?.items.is_empty() {
+    let few = PageRequest { after: None, limit: 2, newest_first: false };
+    let (app_id, mut first_keys) = match engine.apps(few).await?.items.as_slice() {
+        [] => {
+            let request =
+                CreateApp { name: NAME.to_owned(), strict_bill_numbers: false, late_policy: LatePolicy::ByDoor };
+            let created = engine.create_app(request, None).await?;
+            (created.app.id, created.issued)
+        }
+        [begun] if begun.name == NAME => (begun.id, Vec::new()),
+        _ => return Ok(None),
+    };
+    let scope = Scope { app_id, mode: Mode::Test };
+    if !engine.accounts(scope, few).await?.items.is_empty() {
         return Ok(None);
     }
-    let request = CreateApp { name: "Demo".to_owned(), strict_bill_numbers: false, late_policy: LatePolicy::ByDoor };
-    let created = engine.create_app(request, None).await?;
-    let scope = Scope { app_id: created.app.id, mode: Mode::Test };
+    let demo = DemoApp {
+        app_id: app_id.to_string(),
+        client_key: key(engine, app_id, KeyKind::Client, &mut first_keys).await?,
+        api_key: key(engine, app_id, KeyKind::Api, &mut first_keys).await?,
+        master_key: key(engine, app_id, KeyKind::Master, &mut first_keys).await?,
+        session_token: key(engine, app_id, KeyKind::SessionToken, &mut first_keys).await?,
+    };
     add_account(engine, sandbox, scope).await?;
-    let token = IssueKey {
-        kind: KeyKind::SessionToken,
-        mode: Mode::Test,
-        import: None,
-        owner: Some("demo".to_owned()),
-        expires_at: None,
+    Ok(Some(demo))
+}
+
+/// A key of test mode: one of those that the app was made with, or a new one.
+async fn key(engine: &Engine, app: AppId, kind: KeyKind, first_keys: &mut Vec<Issued>) -> Result<String, Error> {
+    let first = first_keys.iter().position(|issued| issued.key.kind == kind && issued.key.mode == Mode::Test);
+    let issued = match first {
+        Some(at) => first_keys.swap_remove(at),
+        None => {
+            let owner = (kind == KeyKind::SessionToken).then(|| NAME.to_owned());
+            let request = IssueKey { kind, mode: Mode::Test, import: None, owner, expires_at: None };
+            engine.issue_key(app, request, None).await?
+        }
     };
-    let token = engine.issue_key(scope.app_id, token, None).await?;
-    let mut issued = created.issued;
-    issued.push(token);
-    let mut take = |kind: KeyKind| {
-        let at = issued.iter().position(|issued| issued.key.kind == kind && issued.key.mode == Mode::Test);
-        at.and_then(|at| reveal(issued.swap_remove(at))).ok_or_else(|| Error::Internal("a key was not issued".into()))
-    };
-    Ok(Some(DemoApp {
-        app_id: scope.app_id.to_string(),
-        client_key: take(KeyKind::Client)?,
-        api_key: take(KeyKind::Api)?,
-        master_key: take(KeyKind::Master)?,
-        session_token: take(KeyKind::SessionToken)?,
-    }))
+    issued.secret.and_then(Secret::reveal_once).ok_or_else(|| Error::Internal("a key was not issued".into()))
 }
 
 /// A new credential of the operator's.
 pub async fn operator_key(engine: &Engine) -> Result<String, Error> {
     let key = engine.issue_operator_key().await?;
     key.secret.reveal_once().ok_or_else(|| Error::Internal("the key is no text".into()))
-}
-
-fn reveal(issued: Issued) -> Option<String> {
-    issued.secret?.reveal_once()
 }
 
 async fn add_account(engine: &Engine, sandbox: &Sandbox, scope: Scope) -> Result<(), Error> {

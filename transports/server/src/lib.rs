@@ -9,6 +9,7 @@ mod compose;
 mod demo;
 mod logging;
 mod ready;
+mod reopen;
 mod sandbox;
 mod sealing;
 mod serve;
@@ -70,11 +71,11 @@ fn run(command: &Command, crash_points: Option<CrashPoints>) -> Result<(), Failu
     match command {
         Command::Serve(args) => {
             let settings = started(Settings::for_serve(args)?);
-            runtime()?.block_on(serve::run(&settings, args.ready_file.as_deref(), crash_points))
+            on_runtime(serve::run(&settings, args.ready_file.as_deref(), crash_points))
         }
         Command::Stdio(args) => {
             let settings = started(Settings::for_data(args)?);
-            runtime()?.block_on(stdio::run(&settings, crash_points))
+            on_runtime(stdio::run(&settings, crash_points))
         }
         Command::OperatorKey(args) => operator_key(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Check { config } }) => {
@@ -86,8 +87,8 @@ fn run(command: &Command, crash_points: Option<CrashPoints>) -> Result<(), Failu
 
 fn operator_key(args: &DataArgs) -> Result<(), Failure> {
     let settings = started(Settings::for_data(args)?);
-    runtime()?.block_on(async {
-        let composed = compose::compose(&settings, None)?;
+    on_runtime(async {
+        let composed = compose::compose(&settings, settings.listen, None)?;
         let key = demo::operator_key(&composed.engine).await?;
         composed.engine.shutdown(settings.drain_ms.duration()).await;
         writeln!(std::io::stdout(), "{key}").map_err(Failure::Output)
@@ -99,14 +100,19 @@ fn started(settings: Settings) -> Settings {
     settings
 }
 
-/// The program's own runtime: it waits for signals, writes and reads pipes. The engine and the doors have their own.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs on the program's own runtime: it waits for signals, writes and reads pipes. The engine and the doors have
+/// their own.
+fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("maxpay-main")
         .enable_all()
         .build()
-        .map_err(Failure::System)
+        .map_err(Failure::System)?;
+    let done = runtime.block_on(work);
+    // A thread may be blocked for ever on a pipe that nobody reads: it does not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// The error and what caused it, outermost first, as one text.

@@ -115,7 +115,7 @@ pub fn merchant_id(app: AppId) -> String {
 
 async fn face(simulator: Arc<Simulator>, engine: Engine, request: MountRequest) -> MountReply {
     if request.path.split('?').next() == Some("/simulator/merchants") {
-        return match enrol(&simulator, &engine, &request).await {
+        return match enrol(simulator, &engine, &request).await {
             Ok(body) => json_reply(200, &body),
             Err((status, why)) => json_reply(status, &json!({ "error": why })),
         };
@@ -132,9 +132,16 @@ async fn face(simulator: Arc<Simulator>, engine: Engine, request: MountRequest) 
 
 /// `POST /simulator/merchants {"secret": …}` with a test-mode master key: makes the app's merchant known to the provider,
 /// so that an account of it can be made by `POST /v1/accounts`.
-async fn enrol(simulator: &Simulator, engine: &Engine, request: &MountRequest) -> Result<Value, (u16, &'static str)> {
+async fn enrol(
+    simulator: Arc<Simulator>,
+    engine: &Engine,
+    request: &MountRequest,
+) -> Result<Value, (u16, &'static str)> {
     if request.method != "POST" {
         return Err((405, "another method is wanted"));
+    }
+    if !request.private {
+        return Err((403, "keys are taken over TLS, through a trusted proxy or from this machine only"));
     }
     let key = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let key = key.and_then(|(_, value)| value.strip_prefix("Bearer ")).ok_or((401, "a bearer key is wanted"))?;
@@ -146,8 +153,9 @@ async fn enrol(simulator: &Simulator, engine: &Engine, request: &MountRequest) -
     let secret = body.get("secret").and_then(Value::as_str).filter(|secret| (16..=256).contains(&secret.len()));
     let secret = secret.ok_or((422, "secret: must be a text of 16 to 256 bytes"))?;
     let merchant_id = merchant_id(scope.app_id);
-    let enrolled = simulator.enrol(&merchant_id, Secret::from_text(secret), None);
-    enrolled.map_err(|_| (409, "the merchant cannot be enrolled"))?;
+    let (name, secret) = (merchant_id.clone(), Secret::from_text(secret));
+    let enrolled = tokio::task::spawn_blocking(move || simulator.enrol(&name, secret, None)).await;
+    enrolled.is_ok_and(|enrolled| enrolled.is_ok()).then_some(()).ok_or((409, "the merchant cannot be enrolled"))?;
     Ok(json!({ "adapter": "sandbox", "settings": { "merchant_id": merchant_id, "base_url": IN_PROCESS } }))
 }
 

@@ -2,18 +2,21 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use maxpay_engine::Engine;
-use maxpay_engine::store::Health;
 use maxpay_engine::store::redb::CrashPoints;
 use maxpay_transports::http::{self, Extras, HttpSettings, ProxyTrust, Running};
 
 use crate::announce::{self, News};
 use crate::compose::{Composed, compose};
 use crate::demo::{self, DemoApp};
+use crate::reopen::reopen;
 use crate::settings::Settings;
 use crate::shutdown::Signals;
 use crate::{Failure, ready};
+
+/// How long answers on their way may take after the engine has drained.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the ready file says.
 #[derive(serde::Serialize)]
@@ -28,7 +31,10 @@ struct Ready<'a> {
 /// Serves until SIGTERM or Ctrl-C, then drains.
 pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<CrashPoints>) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::System)?;
-    let composed = compose(settings, crash)?;
+    // The address first: nothing is issued that could not be shown, and notify addresses name it.
+    let listener = http::listen(settings.listen).map_err(Failure::Doors)?;
+    let address = listener.local_addr().map_err(Failure::System)?;
+    let composed = compose(settings, address, crash)?;
     let operator_key = match composed.first_start {
         true => Some(demo::operator_key(&composed.engine).await?),
         false => None,
@@ -41,7 +47,8 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<C
         Some(sandbox) => Extras { payers: Some(sandbox.payers()), mounts: vec![sandbox.face(&composed.engine)] },
         None => Extras::default(),
     };
-    let mut doors = http::serve(http_settings(settings), composed.engine.clone(), extras).map_err(Failure::Doors)?;
+    let doors = http::serve_on(listener, http_settings(settings), composed.engine.clone(), extras);
+    let mut doors = doors.map_err(Failure::Doors)?;
     let url = format!("http://{}", doors.addr());
     let news = News {
         url: &url,
@@ -73,30 +80,17 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<C
     }
 }
 
-/// Closes the doors, lets the engine finish what is under way. A second signal ends it at once: everything that
-/// matters is on disk.
+/// Lets the engine finish what is under way while the doors still answer (readiness says *draining*, new commands are
+/// told to come back), then closes them. A second signal ends it at once: everything that matters is on disk.
 async fn drain(settings: &Settings, composed: &Composed, doors: Running, signals: &mut Signals) {
     let drained = async {
+        let report = composed.engine.shutdown(settings.drain_ms.duration()).await;
         doors.stop().await;
-        composed.engine.shutdown(settings.drain_ms.duration()).await
+        report
     };
     tokio::select! {
         report = drained => tracing::info!(drained = report.drained, "stopped"),
         signal = signals.next() => tracing::warn!(signal, "stopped without draining"),
-    }
-}
-
-/// Tries a store that the disk refused again and again.
-async fn reopen(engine: Engine, every: std::time::Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        if let Health::Fenced { why } = engine.health().store {
-            tracing::error!(%why, "the store is fenced: trying to open it again");
-            match engine.reopen().await {
-                Ok(()) => tracing::warn!("the store works again"),
-                Err(error) => tracing::error!(%error, "the store does not open"),
-            }
-        }
     }
 }
 
@@ -110,7 +104,8 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         rate_per_second: settings.rate_per_second,
         rate_burst: settings.rate_burst,
         trusted_proxy: ProxyTrust::when(move |peer| trusted.trusts(peer)),
-        stop_limit: settings.drain_ms.duration(),
+        // When the doors close the engine has drained: what is left are answers on their way.
+        stop_limit: CLOSE_LIMIT,
         ..HttpSettings::default()
     }
 }

@@ -5,17 +5,20 @@ use maxpay_transports::stdio::{self, StdioLimits};
 
 use crate::Failure;
 use crate::compose::compose;
+use crate::reopen::reopen;
 use crate::settings::Settings;
 
 /// Speaks on standard input and output until the input ends, then drains.
 pub async fn run(settings: &Settings, crash: Option<CrashPoints>) -> Result<(), Failure> {
-    let composed = compose(settings, crash)?;
+    let composed = compose(settings, settings.listen, crash)?;
+    let reopening = tokio::spawn(reopen(composed.engine.clone(), settings.reopen_every_ms.duration()));
     let limits = StdioLimits {
         line_bytes_max: settings.body_max_bytes.number(),
         drain: settings.drain_ms.duration(),
         ..StdioLimits::default()
     };
     let spoken = stdio::serve(composed.engine.clone(), tokio::io::stdin(), tokio::io::stdout(), limits).await;
+    reopening.abort();
     let report = composed.engine.shutdown(settings.drain_ms.duration()).await;
     tracing::info!(drained = report.drained, "stopped");
     spoken.map(|_| ()).map_err(Failure::Pipe)

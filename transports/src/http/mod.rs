@@ -92,10 +92,28 @@ impl Drop for Running {
 /// # Errors
 /// [`Error::Listen`], [`Error::Start`].
 pub fn serve(settings: HttpSettings, engine: Engine, extras: Extras) -> Result<Running, Error> {
-    let wanted = settings.listen;
-    let refused = |source| Error::Listen { address: wanted, source };
-    let listener = TcpListener::bind(wanted).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    serve_on(listen(settings.listen)?, settings, engine, extras)
+}
+
+/// Takes an address, so that it is known and held before anything that speaks of it is made.
+///
+/// # Errors
+/// [`Error::Listen`].
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).map_err(|source| Error::Listen { address, source })
+}
+
+/// As [`serve`], on an address that was taken by [`listen`].
+///
+/// # Errors
+/// [`Error::Start`].
+pub fn serve_on(
+    listener: TcpListener,
+    settings: HttpSettings,
+    engine: Engine,
+    extras: Extras,
+) -> Result<Running, Error> {
+    let address = listener.local_addr().map_err(Error::Start)?;
     let (started, start) = std::sync::mpsc::sync_channel(1);
     let (end, ended) = oneshot::channel();
     let run = move || {

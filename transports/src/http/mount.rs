@@ -21,6 +21,8 @@ pub struct MountRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// Whether it came over TLS, through a trusted proxy or from this machine: only then keys may be taken from it.
+    pub private: bool,
 }
 
 /// A mounted face's answer.
@@ -74,7 +76,13 @@ pub(super) async fn answer(door: &Door, mount: &Mount, inbound: &Inbound, payloa
     };
     let raw = inbound.raw_path();
     let path = if inbound.query().is_empty() { raw.to_owned() } else { format!("{raw}?{}", inbound.query()) };
-    let request = MountRequest { method: inbound.method().to_owned(), path, headers: inbound.headers(), body };
+    let request = MountRequest {
+        method: inbound.method().to_owned(),
+        path,
+        headers: inbound.headers(),
+        body,
+        private: inbound.private,
+    };
     let reply = (mount.handler)(request).await;
     let mut answer = Answer::new(reply.status, "", reply.body);
     answer.headers.extend(reply.headers);

@@ -64,12 +64,12 @@ impl RpcError {
 /// Reads one line.
 ///
 /// # Errors
-/// The error to answer, and the id if one could be read.
-pub(crate) fn read(line: &[u8]) -> Result<Request, (Value, RpcError)> {
-    let no_json = |why: String| (Value::Null, RpcError::new(codes::PARSE, format!("the line is no JSON: {why}")));
+/// The error and the id to answer it under; no id: it was a notification, which is never answered.
+pub(crate) fn read(line: &[u8]) -> Result<Request, (Option<Value>, RpcError)> {
+    let no_json = |why: String| (Some(Value::Null), RpcError::new(codes::PARSE, format!("the line is no JSON: {why}")));
     let line: &RawValue = serde_json::from_slice(line).map_err(|error| no_json(error.to_string()))?;
     let invalid = |id: Option<&Value>, why: &str| {
-        (id.cloned().unwrap_or(Value::Null), RpcError::new(codes::INVALID_REQUEST, why))
+        (Some(id.cloned().unwrap_or(Value::Null)), RpcError::new(codes::INVALID_REQUEST, why))
     };
     if line.get().starts_with('[') {
         return Err(invalid(None, "batches are not taken: send one message a line"));
@@ -91,7 +91,7 @@ pub(crate) fn read(line: &[u8]) -> Result<Request, (Value, RpcError)> {
         Some(params) => Ok(Request { id: wire.id, method, params }),
         None => {
             let error = RpcError::new(codes::INVALID_PARAMS, "params: must be an object that names no member twice");
-            Err((wire.id.unwrap_or(Value::Null), error))
+            Err((wire.id, error))
         }
     }
 }
@@ -147,8 +147,10 @@ mod tests {
         ];
         for (line, code, id) in table {
             let Err((given, error)) = read(line.as_bytes()) else { panic!("{line} is no request") };
-            assert_eq!((error.code, given), (code, id), "{line}");
+            assert_eq!((error.code, given), (code, Some(id)), "{line}");
         }
+        let notification = read(br#"{"jsonrpc":"2.0","method":"x","params":[1]}"#);
+        assert!(matches!(notification, Err((None, _))), "a notification is never answered");
     }
 
     #[test]

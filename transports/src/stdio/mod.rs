@@ -57,10 +57,16 @@ pub async fn serve(
 ) -> std::io::Result<StdioReport> {
     let session = Arc::new(Session::new(engine));
     let (answers, to_write) = mpsc::channel(limits.in_flight_max);
-    let writer = tokio::spawn(write_lines(to_write, output));
+    let mut writer = tokio::spawn(write_lines(to_write, output));
     let report = read_lines(&session, BufReader::new(input), answers, limits).await;
-    let written = writer.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    written.and(report)
+    // A host that reads no more must not keep us.
+    match tokio::time::timeout(limits.drain, &mut writer).await {
+        Ok(written) => written.unwrap_or_else(|error| Err(std::io::Error::other(error))).and(report),
+        Err(_) => {
+            writer.abort();
+            report.map(|report| StdioReport { drained: false, ..report })
+        }
+    }
 }
 
 async fn read_lines(
@@ -78,14 +84,15 @@ async fn read_lines(
         while running.try_join_next().is_some() {}
         if session::may_open(&line) {
             // Lines behind it ask under its key: they wait for it.
-            if let Some(answer) = session.answer(line).await {
+            if let Some(answer) = session.answer(line, None).await {
                 let _ = answers.send(answer).await;
             }
             continue;
         }
-        let (session, to_writer) = (Arc::clone(session), answers.clone());
+        // Whose line it is was settled by what came before it, not by what comes while it runs.
+        let (principal, session, to_writer) = (session.principal(), Arc::clone(session), answers.clone());
         running.spawn(async move {
-            if let Some(answer) = session.answer(line).await {
+            if let Some(answer) = session.answer(line, principal).await {
                 // A writer that is gone has told why; nobody reads this answer any more.
                 let _ = to_writer.send(answer).await;
             }

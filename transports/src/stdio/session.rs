@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use maxpay_engine::Engine;
-use maxpay_engine::api::{Credential, Principal};
+use maxpay_engine::api::{Credential, Principal, Unauthenticated};
 use maxpay_engine::secrets::Secret;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -38,8 +38,13 @@ impl Session {
         Self { engine, principal: Mutex::new(None) }
     }
 
-    /// The answer to a line, if one is wanted.
-    pub async fn answer(&self, line: Line) -> Option<String> {
+    /// Who has opened the session so far.
+    pub fn principal(&self) -> Option<Principal> {
+        *self.principal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a line of `principal`'s, if one is wanted.
+    pub async fn answer(&self, line: Line, principal: Option<Principal>) -> Option<String> {
         let line = match line {
             Line::Whole(line) => line,
             Line::TooLong => {
@@ -52,21 +57,25 @@ impl Session {
         }
         match message::read(&line) {
             Ok(Request { id, method, params }) => {
-                let result = self.call(&method, params).await;
+                let result = self.call(principal, &method, params).await;
                 id.map(|id| message::write(&id, result.as_deref()))
             }
-            Err((id, error)) => Some(message::write(&id, Err(&error))),
+            Err((id, error)) => id.map(|id| message::write(&id, Err(&error))),
         }
     }
 
-    async fn call(&self, method: &str, mut params: Params) -> Result<Box<RawValue>, RpcError> {
+    async fn call(
+        &self,
+        principal: Option<Principal>,
+        method: &str,
+        mut params: Params,
+    ) -> Result<Box<RawValue>, RpcError> {
         if method == OPEN {
             return self.open(&params).await;
         }
         if !GROUPS.iter().any(|group| method.starts_with(group)) || operations::named(method).is_none() {
             return Err(RpcError::new(codes::METHOD_NOT_FOUND, format!("there is no operation {method}")));
         }
-        let principal = *self.principal.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(principal) = principal else {
             return Err(RpcError::new(codes::UNAUTHENTICATED, "open a session first: session.open {\"key\": …}"));
         };
@@ -84,7 +93,15 @@ impl Session {
         let Open { key } = params.read().map_err(|problem| refused(&problem))?;
         let credential = Credential::Bearer(Secret::from_bytes(key.into_bytes()));
         let known = self.engine.authenticate(credential).await;
-        let principal = known.map_err(|error| RpcError::new(codes::UNAUTHENTICATED, error.to_string()))?;
+        let principal = known.map_err(|error| match error {
+            Unauthenticated::Unavailable => RpcError::new(codes::BUSY, error.to_string()),
+            Unauthenticated::UnknownApp
+            | Unauthenticated::SessionUnknown
+            | Unauthenticated::SessionExpired
+            | Unauthenticated::KeyMismatch
+            | Unauthenticated::SignInvalid
+            | Unauthenticated::Missing => RpcError::new(codes::UNAUTHENTICATED, error.to_string()),
+        })?;
         *self.principal.lock().unwrap_or_else(PoisonError::into_inner) = Some(principal);
         let scope = principal.scope;
         let told = serde_json::json!({

@@ -200,6 +200,11 @@ impl Settings {
             TrustedProxy::Nobody if !self.listen.ip().is_loopback() => {
                 Err(SettingsError::OpenPlaintext { listen: self.listen })
             }
+            TrustedProxy::Anybody | TrustedProxy::Networks(_)
+                if !self.listen.ip().is_loopback() && self.public_url.is_none() =>
+            {
+                Err(SettingsError::NoPublicUrl { listen: self.listen })
+            }
             TrustedProxy::Nobody | TrustedProxy::Anybody | TrustedProxy::Networks(_) => Ok(()),
         }
     }
@@ -208,6 +213,12 @@ impl Settings {
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// Providers would be given an address that leads nowhere.
+    #[error("listening on {listen} needs `public_url`: providers and payers are given it, and {listen} leads nowhere")]
+    NoPublicUrl {
+        /// Where to listen.
+        listen: SocketAddr,
+    },
     /// The file cannot be read.
     #[error("cannot read the settings file {path}", path = path.display())]
     Unreadable {

@@ -135,6 +135,10 @@ fn keys_never_cross_a_network_in_the_clear_by_accident() {
     assert!(matches!(Settings::for_serve(&args), Err(SettingsError::OpenPlaintext { .. })));
     let behind_proxy = Settings::parse("listen = \"0.0.0.0:1\"\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]");
     let behind_proxy = behind_proxy.expect("it is right");
+    // And an address that providers can reach.
+    assert!(matches!(behind_proxy.refuse_open_plaintext(), Err(SettingsError::NoPublicUrl { .. })));
+    let public = Settings::parse("public_url = \"https://pay.example.com\"").expect("it is right").public_url;
+    let behind_proxy = Settings { public_url: public, ..behind_proxy };
     behind_proxy.refuse_open_plaintext().expect("a proxy is named");
     let trusts = |peer: &str| behind_proxy.trusted_proxy.trusts(peer.parse().expect("an address"));
     assert!(trusts("10.1.2.3") && trusts("::1") && trusts("::ffff:10.1.2.3"));
