@@ -1,6 +1,6 @@
 //! Puts an engine together and starts it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -26,11 +26,12 @@ use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, Send
 use crate::clock::{Clock, Entropy, IdSource, System};
 use crate::directory::Directory;
 use crate::engine::{Engine, Inner};
+use crate::front::KeysInProgress;
 use crate::machine::schedule::Schedule;
 use crate::secrets::{Sealer, SealingKey};
 use crate::settings::Settings;
 use crate::store::memory::MemoryStore;
-use crate::store::{Store, keys, notes};
+use crate::store::{CommitListener, Put, Seq, Store, keys, notes};
 use crate::webhook::{FunctionCall, FunctionRegistry, GuardPolicy, Sender, WebhookClient};
 use crate::{Error, store};
 
@@ -224,6 +225,7 @@ impl EngineBuilder {
         for adapter in self.adapters {
             adapters.add(adapter)?;
         }
+        let arbiters = Arbiters::start(self.settings.arbiters)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("maxpay")
             .max_blocking_threads(32)
@@ -231,19 +233,21 @@ impl EngineBuilder {
             .build()
             .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))?;
         let handle = runtime.handle().clone();
+        // From here on whatever goes wrong ends them, also where dropping a runtime would panic.
+        let threads = Threads::new(runtime, arbiters);
         let reader = Reader::new(handle.clone(), Arc::clone(&store));
         let sealer = Arc::new(sealer);
         let ids = IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let directory = Arc::new(Directory::new(reader.clone(), Arc::clone(&sealer)));
         let alarms = Arc::new(Alarms::new(ids.clone(), Arc::clone(&self.clock)));
-        store.listen(directory.clone());
-        store.listen(alarms.clone());
+        listen(store.as_ref(), directory.kept());
+        listen(store.as_ref(), &alarms);
         let set_aside = Arc::new(SetAsideRows::read(store.as_ref())?);
-        store.listen(set_aside.clone());
+        listen(store.as_ref(), &set_aside);
         let watchers = Arc::new(Watchers::default());
-        store.listen(watchers.clone());
+        listen(store.as_ref(), &watchers);
         let timekeeper = Arc::new(Timekeeper::new());
-        store.listen(timekeeper.clone());
+        listen(store.as_ref(), &timekeeper);
         let limits = SendLimits { deadline: self.settings.webhook_deadline, body_max: WEBHOOK_BODY_MAX };
         let (functions, guard) = (self.functions, self.settings.guard.clone());
         let sender = Sender::new(self.webhooks, functions, Arc::clone(&self.clock), guard, limits);
@@ -271,12 +275,27 @@ impl EngineBuilder {
             hints: Hints::default(),
             metrics: Metrics::default(),
             missing_functions: MissingFunctions::default(),
+            keys_in_progress: KeysInProgress::default(),
         });
-        let threads = Threads::new(runtime, Arbiters::start(inner.settings.arbiters)?);
         check_sealing_key(&inner)?;
         inner.begin(ActorSystem::start(threads.arbiters(), &inner)?);
         Ok(Engine::new(inner, Arc::new(threads)))
     }
+}
+
+/// A listener that the store does not keep alive.
+struct Loose<T>(Weak<T>);
+
+impl<T: CommitListener> CommitListener for Loose<T> {
+    fn committed(&self, seq: Seq, puts: &[Put]) {
+        if let Some(listener) = self.0.upgrade() {
+            listener.committed(seq, puts);
+        }
+    }
+}
+
+fn listen<T: CommitListener + 'static>(store: &dyn Store, listener: &Arc<T>) {
+    store.listen(Arc::new(Loose(Arc::downgrade(listener))));
 }
 
 /// Finds out a wrong sealing key before anything is sealed or opened under it.

@@ -14,7 +14,8 @@ use crate::actors::reader::Reader;
 use crate::api::Scope;
 use crate::model::{Account, AccountId, AccountState, App, AppId, ChannelCode, KeyOwner, Mode, RawId};
 use crate::secrets::Sealer;
-use crate::store::{CommitListener, Put, Scan, Seq, Table, keys, notes};
+use crate::store::records::read_record;
+use crate::store::{CommitListener, Put, Scan, Seq, Store, StoreError, Table, keys, notes};
 
 use cache::Recent;
 pub(crate) use loaded::{
@@ -34,8 +35,14 @@ pub(crate) const ACCOUNTS_OF_APP_MAX: usize = 256;
 pub(crate) struct Directory {
     reader: Reader,
     sealer: Arc<Sealer>,
-    cache: Mutex<Cache>,
+    kept: Arc<Kept>,
+    /// Turns to load: by id, so that one record is loaded once, however many ask for it at the same time.
+    turns: Vec<tokio::sync::Mutex<()>>,
 }
+
+/// What is held. It hears of the store's commits, and does not hold the store: the store's own thread may be the last
+/// to let go of it.
+pub(crate) struct Kept(Mutex<Cache>);
 
 struct Cache {
     /// The newest commit that changed anything of what may be held here. What was read before it is not kept.
@@ -47,7 +54,7 @@ struct Cache {
 }
 
 impl Directory {
-    /// An empty directory. It has to listen to the commits of the store that `reader` reads.
+    /// An empty directory. What it keeps has to listen to the commits of the store that `reader` reads.
     pub(crate) fn new(reader: Reader, sealer: Arc<Sealer>) -> Self {
         let cache = Cache {
             changed: Seq(0),
@@ -56,7 +63,14 @@ impl Directory {
             lists: Recent::new(APPS_MAX / 2),
             keys: Recent::new(KEYS_MAX / 2),
         };
-        Self { reader, sealer, cache: Mutex::new(cache) }
+        // As many as there are logical shards of ids.
+        let turns = (0..64).map(|_| tokio::sync::Mutex::new(())).collect();
+        Self { reader, sealer, kept: Arc::new(Kept(Mutex::new(cache))), turns }
+    }
+
+    /// What has to listen to the commits of the store.
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
+        &self.kept
     }
 
     /// An app. `None`: there is none.
@@ -67,11 +81,17 @@ impl Directory {
         if let Some(held) = self.cache().apps.find(&id) {
             return Ok(Some(held));
         }
-        let (record, seen) = self.reader.record::<App>(keys::app(id)).await?;
-        let Some(record) = record else { return Ok(None) };
-        let loaded = Arc::new(LoadedApp::open(record, &self.sealer)?);
-        self.keep(seen, |cache| cache.apps.insert(id, Arc::clone(&loaded)));
-        Ok(Some(loaded))
+        let _turn = self.turn(id.0).await;
+        if let Some(held) = self.cache().apps.find(&id) {
+            return Ok(Some(held));
+        }
+        let sealer = Arc::clone(&self.sealer);
+        let load = move |store: &dyn Store| load_app(store, &sealer, id);
+        let (loaded, seen) = self.reader.run(load).await??;
+        if let Some(loaded) = &loaded {
+            self.keep(seen, |cache| cache.apps.insert(id, Arc::clone(loaded)));
+        }
+        Ok(loaded)
     }
 
     /// An account. `None`: there is none.
@@ -82,12 +102,14 @@ impl Directory {
         if let Some(held) = self.cached_account(id) {
             return Ok(Some(held));
         }
-        let (record, seen) = self.reader.record::<Account>(keys::account(id)).await?;
-        let Some(record) = record else { return Ok(None) };
-        let (note, seen_material) = self.reader.record::<notes::Material>(keys::material(id)).await?;
-        let material = note.map(|note| loaded::material_of(id, &note)).unwrap_or_default();
-        let loaded = Arc::new(LoadedAccount::open(record, material, &self.sealer)?);
-        self.keep(seen.min(seen_material), |cache| cache.accounts.insert(id, Arc::clone(&loaded)));
+        let _turn = self.turn(id.0).await;
+        if let Some(held) = self.cached_account(id) {
+            return Ok(Some(held));
+        }
+        let sealer = Arc::clone(&self.sealer);
+        let load = move |store: &dyn Store| load_account(store, &sealer, id);
+        let Some((loaded, seen)) = self.reader.run(load).await?? else { return Ok(None) };
+        self.keep(seen, |cache| cache.accounts.insert(id, Arc::clone(&loaded)));
         Ok(Some(loaded))
     }
 
@@ -155,13 +177,48 @@ impl Directory {
         }
     }
 
+    async fn turn(&self, id: RawId) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turns[usize::from(id.shard())].lock().await
+    }
+
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        // No panic leaves the maps half-changed in a way that matters: an entry is there or not.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.cache()
     }
 }
 
-impl CommitListener for Directory {
+/// An app, read and opened, as [`load_account`].
+fn load_app(store: &dyn Store, sealer: &Sealer, id: AppId) -> Result<(Option<Arc<LoadedApp>>, Seq), Error> {
+    let (record, seen) = readable(read_record::<App>(store, &keys::app(id)))?;
+    let loaded = record.map(|record| LoadedApp::open(record, sealer)).transpose()?;
+    Ok((loaded.map(Arc::new), seen))
+}
+
+/// An account, read and opened. This may block, and decrypts: not on an arbiter.
+fn load_account(store: &dyn Store, sealer: &Sealer, id: AccountId) -> Result<Option<(Arc<LoadedAccount>, Seq)>, Error> {
+    let (record, seen) = readable(read_record::<Account>(store, &keys::account(id)))?;
+    let Some(record) = record else { return Ok(None) };
+    let (note, seen_material) = readable(read_record::<notes::Material>(store, &keys::material(id)))?;
+    let material = note.map(|note| loaded::material_of(id, &note)).unwrap_or_default();
+    let loaded = Arc::new(LoadedAccount::open(record, material, sealer)?);
+    Ok(Some((loaded, seen.min(seen_material))))
+}
+
+/// What was read. A row that does not decode is a defect of that row alone: it sets aside nothing that asks for it.
+fn readable<T>(read: Result<T, StoreError>) -> Result<T, Error> {
+    read.map_err(|why| match why {
+        StoreError::Row { .. } => Error::Internal(why.to_string()),
+        StoreError::InUse(_) | StoreError::Damaged(_) | StoreError::Unavailable(_) => why.into(),
+    })
+}
+
+impl Kept {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        // No panic leaves the maps half-changed in a way that matters: an entry is there or not.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CommitListener for Kept {
     fn committed(&self, seq: Seq, puts: &[Put]) {
         for put in puts {
             match put.key.table {

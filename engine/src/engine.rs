@@ -27,6 +27,7 @@ use crate::channel::CodeManifest;
 use crate::channel::http::HttpClient;
 use crate::clock::{Clock, Entropy, IdSource};
 use crate::directory::Directory;
+use crate::front::KeysInProgress;
 use crate::model::{AlarmKind, ChannelCode, Timestamp};
 use crate::secrets::Sealer;
 use crate::settings::Settings;
@@ -73,12 +74,24 @@ pub(crate) struct Inner {
     pub hints: Hints,
     pub metrics: Metrics,
     pub missing_functions: MissingFunctions,
+    pub keys_in_progress: KeysInProgress,
 }
 
 impl Inner {
     /// The actors, once they run.
     pub fn system(&self) -> Option<&ActorSystem> {
         self.system.get()
+    }
+
+    /// Whether something may leave: what comes of it must find a store that keeps it.
+    ///
+    /// # Errors
+    /// [`Error::StoreUnavailable`].
+    pub fn may_send(&self) -> Result<(), Error> {
+        match self.store.health() {
+            store::Health::Open => Ok(()),
+            store::Health::Fenced { why } => Err(Error::StoreUnavailable(why.to_string())),
+        }
     }
 
     /// Lets the engine go: actors may be told things, and what is due fires.

@@ -22,8 +22,10 @@ mod transactions;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::refusing_store;
 
-pub(crate) use idempotency::{Claim, Claimed};
+pub(crate) use idempotency::{Claim, Claimed, KeysInProgress};
 pub(crate) use settle::Decided;
 
 use crate::Error;

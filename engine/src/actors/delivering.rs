@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use crate::api::Idempotency;
 use crate::directory::opened;
 use crate::engine::Inner;
-use crate::front::{Claim, Claimed};
+use crate::front::Claimed;
 use crate::machine::delivery::{DeliveryInput, DeliveryRefusal, step};
 use crate::model::{
     AlarmKind, Delivery, DeliveryId, DeliveryMode, DeliveryState, Event, Subscription, SubscriptionId,
@@ -48,9 +49,16 @@ pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, id
 }
 
 async fn attempt_due(inner: &Arc<Inner>, id: DeliveryId) -> Result<(), Error> {
-    if inner.store.health() != Health::Open {
-        return Ok(());
+    for _ in 0..RETRIES {
+        if inner.store.health() != Health::Open || attempt_once(inner, id).await? {
+            return Ok(());
+        }
     }
+    Err(Error::Busy)
+}
+
+/// As [`attempt_due`]; false when rows changed meanwhile and nothing was sent or kept.
+async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error> {
     let read = read_delivery(inner, id).await?;
     let now = inner.clock.now().wall;
     match read.0.state {
@@ -59,22 +67,54 @@ async fn attempt_due(inner: &Arc<Inner>, id: DeliveryId) -> Result<(), Error> {
         | DeliveryState::Held
         | DeliveryState::Delivered { .. }
         | DeliveryState::Exhausted
-        | DeliveryState::Cancelled => return Ok(()),
+        | DeliveryState::Cancelled => return Ok(true),
     }
-    let subscription = read_subscription(inner, read.0.subscription_id).await?;
+    let (subscription, seen) = read_subscription(inner, read.0.subscription_id).await?;
     let instead = match (subscription.state, subscription.delivery) {
         (SubscriptionState::Enabled, DeliveryMode::Events) => None,
         (SubscriptionState::Deleted, _) => Some(DeliveryInput::Cancel),
         (SubscriptionState::Disabled, _) | (_, DeliveryMode::TestSendsOnly) => Some(DeliveryInput::Hold),
     };
     if let Some(input) = instead {
-        return change(inner, read, input, None, None).await.map(drop);
+        return keep_back(inner, &read, (&subscription, seen), input, None).await;
     }
-    let Some(transcript) = send(inner, &read.0, &subscription).await? else {
-        let alarm = inner.missing_functions.first(subscription.id).then(|| missing_text(&subscription));
-        return change(inner, read, DeliveryInput::Hold, alarm, None).await.map(drop);
-    };
-    keep_try(inner, read, &transcript, false, None).await.map(drop)
+    if let Some(transcript) = send(inner, &read.0, &subscription).await? {
+        return keep_try(inner, read, &transcript, false, None).await.map(|_| true);
+    }
+    let alarm = inner.missing_functions.first(subscription.id).then(|| missing_text(&subscription));
+    let told = alarm.is_some();
+    let kept = keep_back(inner, &read, (&subscription, seen), DeliveryInput::Hold, alarm).await;
+    if told && kept != Ok(true) {
+        inner.missing_functions.untold(subscription.id);
+    }
+    kept
+}
+
+/// Keeps that a delivery is not tried because its subscription does not want it, as that stood at `seen`. Returns
+/// whether it is kept: when either has changed meanwhile, it is to be decided again.
+///
+/// # Errors
+/// The store cannot answer or take it.
+pub(super) async fn keep_back(
+    inner: &Arc<Inner>,
+    read: &Read,
+    (subscription, seen): (&Subscription, Seq),
+    input: DeliveryInput,
+    alarm: Option<String>,
+) -> Result<bool, Error> {
+    let now = inner.clock.now().wall;
+    let Ok(after) = step(&read.0, input, now, &inner.settings.schedule) else { return Ok(true) };
+    let mut batch = Batch::default();
+    batch.watch(keys::subscription(subscription.id), seen);
+    batch.watch(keys::delivery(after.id), read.1).put_delivery(Some(&read.0), &after);
+    if let Some(text) = &alarm {
+        inner.alarms.raise(&mut batch, AlarmKind::FunctionMissing, subscription.id, text);
+    }
+    match inner.store.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict(_) | CommitError::Stale) => Ok(false),
+        Err(why) => Err(why.into()),
+    }
 }
 
 fn missing_text(subscription: &Subscription) -> String {
@@ -87,20 +127,24 @@ fn missing_text(subscription: &Subscription) -> String {
 /// Makes one try outside the schedule, in whatever state the delivery is, and returns it with the try in it.
 ///
 /// # Errors
-/// [`Error::Conflict`] when nobody registered the function; the store cannot answer or take it.
-pub(crate) async fn resend(inner: &Arc<Inner>, id: DeliveryId, claim: Claimed) -> Result<Delivery, Error> {
-    let claim = match claim {
-        Claimed::Before(_) => return Ok(read_delivery(inner, id).await?.0),
-        Claimed::New(claim) => claim,
-    };
+/// [`Error::Conflict`] when nobody registered the function; [`Error::IdempotencyMismatch`],
+/// [`Error::IdempotencyInProgress`]; the store cannot answer or take it.
+pub(crate) async fn resend(inner: &Arc<Inner>, id: DeliveryId, idem: Option<&Idempotency>) -> Result<Delivery, Error> {
+    // The key is noted only after the try: until then it is held here, so that two at once do not both send.
+    let _working = inner.keys_in_progress.begin(idem)?;
+    match inner.claim(idem).await? {
+        Claimed::Before(before) if before == id.0 => return Ok(read_delivery(inner, id).await?.0),
+        Claimed::Before(_) => return Err(Error::IdempotencyMismatch),
+        Claimed::New(_) => {}
+    }
     let read = read_delivery(inner, id).await?;
-    let subscription = read_subscription(inner, read.0.subscription_id).await?;
+    let (subscription, _) = read_subscription(inner, read.0.subscription_id).await?;
     if subscription.state == SubscriptionState::Deleted {
         return Err(Error::Conflict("the subscription was deleted".to_owned()));
     }
     let sent = send(inner, &read.0, &subscription).await?;
     let transcript = sent.ok_or_else(|| Error::Conflict(missing_text(&subscription)))?;
-    keep_try(inner, read, &transcript, true, Some(claim)).await
+    keep_try(inner, read, &transcript, true, idem).await
 }
 
 async fn keep_try(
@@ -108,7 +152,7 @@ async fn keep_try(
     read: Read,
     transcript: &Transcript,
     resend: bool,
-    claim: Option<Claim>,
+    idem: Option<&Idempotency>,
 ) -> Result<Delivery, Error> {
     inner.metrics.tried(&transcript.result);
     let input = DeliveryInput::TryEnded {
@@ -117,7 +161,7 @@ async fn keep_try(
         ended_at: transcript.ended_at,
         result: transcript.result.clone(),
     };
-    change(inner, read, input, None, claim).await
+    change(inner, read, input, idem).await
 }
 
 /// Steps a delivery and keeps it; when its row changed meanwhile, reads it and steps again: a try did happen.
@@ -128,8 +172,7 @@ pub(crate) async fn change(
     inner: &Arc<Inner>,
     mut read: Read,
     input: DeliveryInput,
-    alarm: Option<String>,
-    mut claim: Option<Claim>,
+    idem: Option<&Idempotency>,
 ) -> Result<Delivery, Error> {
     let mut wait = Duration::from_millis(5);
     for _ in 0..RETRIES {
@@ -141,11 +184,8 @@ pub(crate) async fn change(
         };
         let mut batch = Batch::default();
         batch.watch(keys::delivery(after.id), read.1).put_delivery(Some(&read.0), &after);
-        if let Some(text) = &alarm {
-            inner.alarms.raise(&mut batch, AlarmKind::FunctionMissing, after.subscription_id, text);
-        }
         // A key that somebody else claimed meanwhile must not lose the try: it is kept without the key then.
-        if let Some(claim) = claim.take() {
+        if let Ok(Claimed::New(claim)) = inner.claim(idem).await {
             claim.join(&mut batch, "delivery", after.id.0, now);
         }
         match inner.store.commit(batch).await {
@@ -182,7 +222,7 @@ async fn send(
 /// Sends an event to a subscription's target, with its secrets opened for this once.
 ///
 /// # Errors
-/// The store cannot answer; [`Error::Internal`] when a secret does not open.
+/// The store cannot answer, or is fenced; [`Error::Internal`] when a secret does not open.
 pub(crate) async fn send_event(inner: &Arc<Inner>, event: Event, subscription: &Subscription) -> Result<Sent, Error> {
     let app = inner.directory.app(subscription.app_id).await?.ok_or(Error::NotFound("app"))?;
     let Some(master_key) = app.master_key(subscription.mode).cloned() else {
@@ -194,6 +234,8 @@ pub(crate) async fn send_event(inner: &Arc<Inner>, event: Event, subscription: &
     let (sealer, opening) = (Arc::clone(&inner.sealer), subscription.clone());
     let opened = inner.reader.run(move |_| open_all(&sealer, &opening)).await?;
     let (signing_secret, headers) = opened?;
+    // Just before it leaves: what came of it could not be kept.
+    inner.may_send()?;
     let outgoing = Outgoing { target: subscription.target.clone(), event, headers, signing_secret, master_key };
     Ok(inner.sender.send(outgoing).await)
 }
@@ -219,11 +261,11 @@ pub(crate) async fn read_delivery(inner: &Inner, id: DeliveryId) -> Result<Read,
     delivery.map(|delivery| (delivery, seen)).ok_or(Error::NotFound("delivery"))
 }
 
-/// A subscription as it is now.
+/// A subscription and the commit as of which it is the newest.
 ///
 /// # Errors
 /// As [`read_delivery`].
-pub(crate) async fn read_subscription(inner: &Inner, id: SubscriptionId) -> Result<Subscription, Error> {
-    let (subscription, _) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
-    subscription.ok_or(Error::NotFound("subscription"))
+pub(crate) async fn read_subscription(inner: &Inner, id: SubscriptionId) -> Result<(Subscription, Seq), Error> {
+    let (subscription, seen) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
+    subscription.map(|subscription| (subscription, seen)).ok_or(Error::NotFound("subscription"))
 }

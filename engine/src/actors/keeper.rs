@@ -182,7 +182,8 @@ impl Keeper {
         for _ in 0..RETRIES {
             let claim = match self.inner.claim(idempotency.as_ref()).await? {
                 // The command was done before, under the same key: the record as it is now.
-                Claimed::Before(_) => return self.settled(),
+                Claimed::Before(id) if id == self.held()?.record.id.0 => return self.settled(),
+                Claimed::Before(_) => return Err(Failure::Refused(Error::IdempotencyMismatch)),
                 Claimed::New(claim) => claim,
             };
             let held = self.held()?;

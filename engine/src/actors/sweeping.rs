@@ -13,10 +13,13 @@ use crate::model::{
     Delivery, DeliveryId, DeliveryMode, Subscription, SubscriptionId, SubscriptionState, Target, Timestamp,
 };
 use crate::store::keys::DueKind;
-use crate::store::{Batch, CommitError, Scan, Store, Table, keys, records};
+use crate::store::{Batch, CommitError, Put, Scan, Seq, Store, Table, keys, records};
 
-/// Deliveries that are looked at for one commit.
+/// Deliveries that are looked at together.
 const PAGE: usize = 256;
+/// Bytes of changed rows from which on a commit is full. A delivery with all its tries is far smaller than what a commit
+/// may hold beyond it.
+const COMMIT_BYTES: usize = 512 * 1024;
 /// How often a sweep begins again because its subscription changed.
 const RETRIES: usize = 16;
 
@@ -28,6 +31,11 @@ impl MissingFunctions {
     /// Whether it is the first time.
     pub fn first(&self, id: SubscriptionId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
+    }
+
+    /// It was not told after all: the next time is the first one again.
+    pub fn untold(&self, id: SubscriptionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }
 
@@ -81,32 +89,51 @@ async fn sweep_page(
     input: &DeliveryInput,
     from: Vec<u8>,
 ) -> Result<Option<Vec<u8>>, Error> {
-    loop {
-        let scan = Scan { from: from.clone(), ..Scan::prefix(Table::DeliveryBySubscription, id.bytes(), PAGE) };
-        let (deliveries, last, more) = inner.reader.run(move |store| read_page(store, &scan)).await??;
-        let now = inner.clock.now().wall;
-        let mut batch = Batch::default();
-        for (delivery, seen) in &deliveries {
-            if let Ok(after) = step(delivery, input.clone(), now, &inner.settings.schedule) {
-                batch.watch(keys::delivery(after.id), *seen).put_delivery(Some(delivery), &after);
-            }
-        }
+    let scan = Scan { from, ..Scan::prefix(Table::DeliveryBySubscription, id.bytes(), PAGE) };
+    let (deliveries, last, more) = inner.reader.run(move |store| read_page(store, &scan)).await??;
+    let mut rest = deliveries.as_slice();
+    while let Some((first, _)) = rest.first() {
+        let (batch, looked_at) = one_commit(inner, input, rest);
         if !batch.puts.is_empty() {
             match inner.store.commit(batch).await {
                 Ok(_) => {}
-                Err(CommitError::Conflict(_) | CommitError::Stale) => continue,
+                // What is not done yet is read again.
+                Err(CommitError::Conflict(_) | CommitError::Stale) => {
+                    return Ok(Some(keys::delivery_by_subscription(id, first.id).key.to_vec()));
+                }
                 Err(why) => return Err(why.into()),
             }
         }
-        // The first key behind the last one.
-        return Ok(last.filter(|_| more).map(|mut key| {
-            key.push(0);
-            key
-        }));
+        rest = &rest[looked_at..];
     }
+    // The first key behind the last one.
+    Ok(last.filter(|_| more).map(|mut key| {
+        key.push(0);
+        key
+    }))
 }
 
-type Page = (Vec<(Delivery, crate::store::Seq)>, Option<Vec<u8>>, bool);
+/// The changes of as many deliveries as one commit takes, and how many of them were looked at; at least one.
+fn one_commit(inner: &Inner, input: &DeliveryInput, deliveries: &[(Delivery, Seq)]) -> (Batch, usize) {
+    let now = inner.clock.now().wall;
+    let mut batch = Batch::default();
+    let (mut looked_at, mut bytes) = (0, 0);
+    for (delivery, seen) in deliveries {
+        if bytes >= COMMIT_BYTES {
+            break;
+        }
+        looked_at += 1;
+        if let Ok(after) = step(delivery, input.clone(), now, &inner.settings.schedule) {
+            let before = batch.puts.len();
+            batch.watch(keys::delivery(after.id), *seen).put_delivery(Some(delivery), &after);
+            let size = |put: &Put| put.key.key.len() + put.value.as_ref().map_or(0, |value| value.len());
+            bytes += batch.puts[before..].iter().map(size).sum::<usize>();
+        }
+    }
+    (batch, looked_at)
+}
+
+type Page = (Vec<(Delivery, Seq)>, Option<Vec<u8>>, bool);
 
 fn read_page(store: &dyn Store, scan: &Scan) -> Result<Page, Error> {
     let rows = store.scan(scan)?;

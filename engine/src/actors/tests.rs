@@ -4,6 +4,8 @@
 mod basics;
 mod deliveries;
 mod disk;
+mod ending;
+mod following;
 mod script;
 mod supervision;
 mod time;

@@ -15,7 +15,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] when the subscription was deleted or its function is not registered;
-    /// those of every command.
+    /// [`Error::IdempotencyMismatch`]; [`Error::IdempotencyInProgress`] while another request under the key is making
+    /// its try; those of every command.
     pub async fn resend_delivery(
         &self,
         scope: Scope,
@@ -25,8 +26,7 @@ impl Engine {
         let inner = Arc::clone(self.inner());
         self.detached(async move {
             own_delivery(&inner, scope, id).await?;
-            let claim = inner.claim(idem.as_ref()).await?;
-            let delivery = delivering::resend(&inner, id, claim).await?;
+            let delivery = delivering::resend(&inner, id, idem.as_ref()).await?;
             let newest = delivery.tries.iter().rev().find(|it| it.resend).cloned();
             let attempt = newest.ok_or_else(|| Error::Internal(format!("the try of delivery {id} was not kept")))?;
             Ok(ResendOutcome { delivery, attempt })
@@ -42,7 +42,7 @@ impl Engine {
         let inner = Arc::clone(self.inner());
         self.detached(async move {
             let read = own_delivery(&inner, scope, id).await?;
-            delivering::change(&inner, read, DeliveryInput::Resume, None, None).await
+            delivering::change(&inner, read, DeliveryInput::Resume, None).await
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: what a request made is noted in the same commit, so that a repeat finds it.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Error;
@@ -26,6 +28,41 @@ struct Free {
     row: RowKey,
     seen: Seq,
     body_digest: [u8; 32],
+}
+
+/// Keys of requests that send first and note the key afterwards, while they do.
+#[derive(Default)]
+pub(crate) struct KeysInProgress(Mutex<BTreeSet<RowKey>>);
+
+/// Holds a key for as long as it is there.
+pub(crate) struct InProgress<'a>(&'a KeysInProgress, Option<RowKey>);
+
+impl KeysInProgress {
+    /// Holds the key of a request; without one there is nothing to hold. Bounded by the commands that may be under way.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyInProgress`] while another request holds it.
+    pub(crate) fn begin(&self, request: Option<&Idempotency>) -> Result<InProgress<'_>, Error> {
+        let row = request.map(row_of);
+        if let Some(row) = &row
+            && !self.keys().insert(row.clone())
+        {
+            return Err(Error::IdempotencyInProgress);
+        }
+        Ok(InProgress(self, row))
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeSet<RowKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        if let Some(row) = &self.1 {
+            self.0.keys().remove(row);
+        }
+    }
 }
 
 impl Inner {

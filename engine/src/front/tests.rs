@@ -81,8 +81,8 @@ fn new_key(kind: KeyKind, mode: Mode) -> IssueKey {
     IssueKey { kind, mode, import: None, owner: None, expires_at: None }
 }
 
-fn idem(owner: KeyOwner, route: &'static str, key: &str, body: u8) -> Option<Idempotency> {
-    Some(Idempotency { owner, mode: None, route, key: key.to_owned(), body_digest: [body; 32] })
+fn idem(owner: KeyOwner, route: &'static str, key: &str, body: u8) -> Idempotency {
+    Idempotency { owner, mode: None, route, key: key.to_owned(), body_digest: [body; 32] }
 }
 
 fn operator() -> KeyOwner {
@@ -120,12 +120,18 @@ fn create_subscription(url: &str) -> CreateSubscription {
     }
 }
 
+/// A store that answers nothing.
+pub(crate) fn refusing_store() -> Arc<dyn Store> {
+    let store = slow_store::SlowStore::new();
+    store.failing.store(true, std::sync::atomic::Ordering::Release);
+    Arc::new(store)
+}
+
 /// The fields that a refusal names, or its code.
 fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {
-    match answer.expect_err("it is refused") {
-        Error::Invalid { fields } => fields.iter().map(|it| it.field.as_str()).collect::<Vec<_>>().join(" "),
-        other => other.code().to_owned(),
-    }
+    let why = answer.expect_err("it is refused");
+    let Error::Invalid { fields } = &why else { return why.code().to_owned() };
+    fields.iter().map(|it| it.field.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 fn page(limit: usize, newest_first: bool) -> PageRequest {

@@ -296,6 +296,7 @@ impl Inner {
         id: TransactionId,
         validation_url: Option<String>,
     ) -> Result<Vec<NamedAction>, Error> {
+        self.may_send()?;
         let record = self.own_transaction(scope, id).await?;
         if !matches!(record.status, Status::AwaitingPayer { .. }) {
             return Err(Error::Conflict(format!("the transaction is {}", record.status.name())));

@@ -20,7 +20,7 @@ const RECORDS_ROWS_MAX: usize = 20 * PAGE_ROWS_MAX;
 const TIMELINE_MAX: usize = 100;
 /// Ids run ahead of the wall clock while it catches up with a step back, and a record may be stamped a moment after its
 /// id was made. Lists between two times look that much further.
-const ID_SLACK: Duration = Duration::from_secs(60);
+const ID_SLACK: Duration = Duration::from_mins(1);
 const ORIGINAL_STATUSES: [&str; 3] = ["created", "success", "refund"];
 const DELIVERY_STATES: [&str; 5] = ["due", "held", "delivered", "exhausted", "cancelled"];
 

@@ -22,7 +22,7 @@ impl Keys {
         let app = created.app.id;
         let issue = async |request| world.engine.issue_key(app, request, None).await.expect("a good request");
         let session = issue(new_key(KeyKind::SessionToken, Mode::Live)).await;
-        let soon = world.engine.now().after(Duration::from_secs(60));
+        let soon = world.engine.now().after(Duration::from_mins(1));
         let short = issue(IssueKey { expires_at: Some(soon), ..new_key(KeyKind::SessionToken, Mode::Test) }).await;
         let revoked = issue(new_key(KeyKind::SessionToken, Mode::Test)).await;
         let api = issue(new_key(KeyKind::Api, Mode::Test)).await;
@@ -175,6 +175,8 @@ async fn of_several_proofs_the_first_that_holds_decides() {
     assert_eq!(judged(&world, other, vec![master()]).await, Err(No::KeyMismatch), "a key of another app");
 }
 
+type Verdict = Result<(Option<Mode>, Right), No>;
+
 #[tokio::test]
 async fn bearer_keys_say_who_asks() {
     // API, master and operator keys; not client keys and session tokens, not what was revoked.
@@ -186,7 +188,7 @@ async fn bearer_keys_say_who_asks() {
         Ok((principal.scope.map(|scope| scope.mode), principal.right))
     };
     let (test, live) = (Mode::Test, Mode::Live);
-    let table: [(&str, Secret, Result<(Option<Mode>, Right), No>); 9] = [
+    let table: [(&str, Secret, Verdict); 9] = [
         ("api test", keys.key(KeyKind::Api, test), Ok((Some(test), Right::Payments))),
         ("api live", keys.key(KeyKind::Api, live), Ok((Some(live), Right::Payments))),
         ("master test", keys.key(KeyKind::Master, test), Ok((Some(test), Right::App))),

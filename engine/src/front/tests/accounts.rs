@@ -145,7 +145,7 @@ async fn nothing_crosses_apps_and_modes() {
     let owner = KeyOwner::App(scope.app_id, KeyId(RawId([1; 12])));
     let make = async || {
         let request = create_account("bank", good_settings());
-        engine.create_account(scope, request, idem(owner, "accounts.create", "k", 1)).await
+        engine.create_account(scope, request, Some(idem(owner, "accounts.create", "k", 1))).await
     };
     assert_eq!(make().await.expect("good").id, make().await.expect("good").id);
 }

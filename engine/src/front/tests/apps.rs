@@ -69,7 +69,8 @@ async fn the_same_idempotency_key_makes_one_thing() {
     // The same body finds what the first made, without its secrets; another body is refused; a day later it is free.
     let world = World::new();
     let engine = &world.engine;
-    let make = async |body| engine.create_app(create_app("Shop"), idem(operator(), "apps.create", "k", body)).await;
+    let make =
+        async |body| engine.create_app(create_app("Shop"), Some(idem(operator(), "apps.create", "k", body))).await;
     let first = make(1).await.expect("good");
     assert_eq!(first.issued.len(), 6);
     let again = make(1).await.expect("good");
@@ -81,7 +82,7 @@ async fn the_same_idempotency_key_makes_one_thing() {
     let app = first.app.id;
     let issue = async |app, body| {
         let request = new_key(KeyKind::Api, Mode::Test);
-        engine.issue_key(app, request, idem(operator(), "keys.issue", "k", body)).await
+        engine.issue_key(app, request, Some(idem(operator(), "keys.issue", "k", body))).await
     };
     let key = issue(app, 1).await.expect("good");
     let repeat = issue(app, 1).await.expect("good");
@@ -91,7 +92,7 @@ async fn the_same_idempotency_key_makes_one_thing() {
     assert_eq!(refused(issue(other, 1).await), "idempotency_mismatch");
     let long = "k".repeat(256);
     for bad in ["", "a b", "schlüssel", long.as_str()] {
-        let answer = engine.create_app(create_app("Shop"), idem(operator(), "apps.create", bad, 1)).await;
+        let answer = engine.create_app(create_app("Shop"), Some(idem(operator(), "apps.create", bad, 1))).await;
         assert_eq!(refused(answer), "Idempotency-Key", "{bad}");
     }
 }
@@ -101,7 +102,7 @@ async fn two_at_once_with_one_idempotency_key_make_one_thing() {
     // Both read that the key is free; the commit of one fails, and it finds what the other made.
     let world = World::new();
     world.store.hold();
-    let make = || world.engine.create_app(create_app("Shop"), idem(operator(), "apps.create", "k", 1));
+    let make = || world.engine.create_app(create_app("Shop"), Some(idem(operator(), "apps.create", "k", 1)));
     let release = async {
         // The two batches wait in the store until both are there; reads go on meanwhile.
         while world.store.waiting() < 2 {

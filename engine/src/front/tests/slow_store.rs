@@ -45,10 +45,10 @@ impl SlowStore {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        match self.failing.load(Ordering::Acquire) {
-            true => Err(StoreError::Unavailable("the disk refuses".to_owned())),
-            false => Ok(()),
+        if self.failing.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("the disk refuses".to_owned()));
         }
+        Ok(())
     }
 }
 

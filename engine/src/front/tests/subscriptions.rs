@@ -62,7 +62,7 @@ async fn a_subscription_is_made_changed_and_deleted() {
         ..create_subscription("https://Shop.Example/hook#part")
     };
     let owner = KeyOwner::App(scope.app_id, KeyId(RawId([1; 12])));
-    let idem = || idem(owner, "subscriptions.create", "k", 1);
+    let idem = || Some(idem(owner, "subscriptions.create", "k", 1));
     let made = engine.create_subscription(scope, request.clone(), idem()).await.expect("good");
     let again = engine.create_subscription(scope, request, idem()).await.expect("good");
     let subscription = made.subscription;
