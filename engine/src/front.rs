@@ -25,7 +25,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::refusing_store;
 
-pub(crate) use idempotency::{Claim, Claimed, KeysInProgress};
+pub(crate) use idempotency::{Claim, Claimed, KeysInProgress, is_forgotten};
 pub(crate) use settle::Decided;
 
 use crate::Error;

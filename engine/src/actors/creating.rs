@@ -6,9 +6,10 @@ use crate::directory::LoadedAccount;
 use crate::front::Claimed;
 use crate::machine::transaction::{self as machine, BillDecision};
 use crate::model::{Bill, Transaction, TransactionId};
-use crate::store::{CommitError, Seq, keys};
+use crate::store::{CommitError, Seq, Store, keys};
 
 use super::batch::{Before, batch_of};
+use super::bills;
 use super::failure::{Failure, caught, commit_failure, refused};
 use super::keeper::{Held, Keeper, RETRIES, account_of};
 use super::transaction::{Creation, Settled};
@@ -74,11 +75,10 @@ impl Keeper {
         strict: bool,
     ) -> Result<BillDecision, Failure> {
         let mut candidates = Vec::new();
-        if strict && let Some(bill) = bill {
-            for id in machine::bill_candidates(bill) {
-                let (record, _) = self.inner.reader.record::<Transaction>(keys::transaction(id)).await?;
-                candidates.extend(record);
-            }
+        if strict && let Some(bill) = bill.cloned() {
+            let (app, mode, number) = (draft.app_id, draft.mode, draft.bill_num.clone());
+            let read = move |store: &dyn Store| bills::candidates(store, &bill, (app, mode, &number));
+            candidates = self.inner.reader.run(read).await??;
         }
         let candidates: Vec<&Transaction> = candidates.iter().collect();
         caught(|| machine::bill_decision(bill, &candidates, draft.door, &draft.content_digest, strict))

@@ -13,9 +13,9 @@ use crate::store::keys::{self, Due};
 use crate::store::{Batch, StoreError, records};
 
 use super::subscription::{DueDelivery, SubscriptionMessage};
-use super::sweeping;
 use super::ticket::Ticket;
 use super::transaction::{TransactionMessage, What};
+use super::upkeep;
 
 /// How often something busy is asked again, in real time, before it is left to be offered anew.
 const PATIENCE: u32 = 40;
@@ -135,14 +135,14 @@ async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDel
     // They stay offered, and are offered again when everything is read anew.
 }
 
-/// Has a subscription's deliveries follow it.
+/// Has work beside payments done.
 pub(super) fn sweep(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
     let owner = Arc::clone(inner);
     inner.commands.spawn(async move {
-        match sweeping::sweep(&owner, SubscriptionId(due.id), due.at).await {
+        match upkeep::work(&owner, due).await {
             Ok(()) => {}
             Err(Error::NotFound(_) | Error::SetAside) => remove(&owner, &[due]).await,
-            Err(why) => tracing::warn!(subscription = %due.id, %why, "deliveries cannot follow their subscription now"),
+            Err(why) => tracing::warn!(id = %due.id, %why, "work beside payments has to wait"),
         }
         drop(permit);
         owner.timekeeper.wake.notify_one();

@@ -4,6 +4,7 @@
 //! *commit before telling*, and every bound.
 
 pub(crate) mod batch;
+pub(crate) mod bills;
 pub(crate) mod births;
 pub(crate) mod calls;
 pub(crate) mod commands;
@@ -28,6 +29,7 @@ pub(crate) mod threads;
 pub(crate) mod ticket;
 pub(crate) mod timekeeper;
 pub(crate) mod transaction;
+pub(crate) mod upkeep;
 pub(crate) mod watchers;
 
 pub(crate) use keeper::account_of;

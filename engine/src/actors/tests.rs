@@ -6,6 +6,7 @@ mod deliveries;
 mod disk;
 mod ending;
 mod following;
+mod repeats;
 mod script;
 mod supervision;
 mod time;

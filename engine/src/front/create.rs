@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Claimed;
 use super::content::content_digest;
+use crate::actors::bills;
 use crate::actors::calls::{self, Asked};
 use crate::actors::transaction::{Creation, Settled, TransactionMessage, What};
 use crate::api::{CreateTransaction, Created, Idempotency, Scope};
@@ -12,8 +13,9 @@ use crate::channel::{Call, CodeManifest, OriginalApi, PayerInput};
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::Input;
-use crate::machine::transaction::{self as machine, Draft};
-use crate::model::{AccountState, ChannelCode, Door, PayerInputs, Status, Timestamp, Transaction, TransactionId};
+use crate::machine::transaction::{self as machine, BillDecision, Draft};
+use crate::model::{AccountState, Bill, ChannelCode, Door, PayerInputs, Status, Timestamp, Transaction, TransactionId};
+use crate::store::{Store, keys};
 use crate::{Engine, Error};
 
 /// The longest that a caller may wait for a channel's answer.
@@ -53,11 +55,15 @@ impl Inner {
         if let Claimed::Before(id) = self.claim(idem.as_ref()).await? {
             return self.found(TransactionId(id), began, wait).await;
         }
+        let app = self.directory.app(scope.app_id).await?.ok_or(Error::NotFound("app"))?;
+        let strict = request.door == Door::Native || app.record.strict_bill_numbers;
+        // Before today's channels and accounts are looked at: a repeat is answered whatever they are now.
+        if strict && let Some(id) = self.standing(scope, &request).await? {
+            return self.found(id, began, wait).await;
+        }
         if self.adapters.serving(&request.channel).is_empty() {
             return Err(Error::UnknownChannel(request.channel.to_string()));
         }
-        let app = self.directory.app(scope.app_id).await?.ok_or(Error::NotFound("app"))?;
-        let strict = request.door == Door::Native || app.record.strict_bill_numbers;
         let account = self.account_for(scope, &request.channel).await?;
         let rules = self.rules(&account, &request.channel)?;
         check(&request, rules)?;
@@ -77,6 +83,22 @@ impl Inner {
                 drop(watcher);
                 self.found(id, began, wait).await
             }
+        }
+    }
+
+    /// Which transaction stands for a request under its bill number, as the actor that makes one will decide again.
+    async fn standing(&self, scope: Scope, request: &CreateTransaction) -> Result<Option<TransactionId>, Error> {
+        let key = keys::bill(scope.app_id, scope.mode, &request.bill_num);
+        let (Some(bill), _) = self.reader.record::<Bill>(key).await? else { return Ok(None) };
+        let (number, read) = (request.bill_num.clone(), bill.clone());
+        let candidates = move |store: &dyn Store| bills::candidates(store, &read, (scope.app_id, scope.mode, &number));
+        let candidates = self.reader.run(candidates).await??;
+        let candidates: Vec<&Transaction> = candidates.iter().collect();
+        let digest = content_digest(request);
+        match machine::bill_decision(Some(&bill), &candidates, request.door, &digest, true) {
+            BillDecision::New => Ok(None),
+            BillDecision::Reuse(id) => Ok(Some(id)),
+            BillDecision::Conflict(id) => Err(Error::BillNumberConflict(id)),
         }
     }
 

@@ -8,10 +8,16 @@ use crate::Error;
 use crate::api::Idempotency;
 use crate::engine::Inner;
 use crate::model::{KeyOwner, Mode, RawId, Timestamp};
+use crate::store::keys::DueKind;
 use crate::store::{Batch, RowKey, Seq, keys, notes};
 
 /// How long a key is remembered.
 const KEPT: Duration = Duration::from_hours(24);
+
+/// Whether what a key stands for is remembered no more.
+pub(crate) fn is_forgotten(note: &notes::Idempotency, now: Timestamp) -> bool {
+    now >= note.created_at.after(KEPT)
+}
 
 /// What a key stands for.
 pub(crate) enum Claimed {
@@ -78,7 +84,7 @@ impl Inner {
         }
         let row = row_of(request);
         let (note, seen) = self.reader.record::<notes::Idempotency>(row.clone()).await?;
-        match note.filter(|note| self.clock.now().wall < note.created_at.after(KEPT)) {
+        match note.filter(|note| !is_forgotten(note, self.clock.now().wall)) {
             Some(note) if note.body_digest == request.body_digest => Ok(Claimed::Before(note.resource_id)),
             Some(_) => Err(Error::IdempotencyMismatch),
             None => Ok(Claimed::New(Claim(Some(Free { row, seen, body_digest: request.body_digest })))),
@@ -97,6 +103,10 @@ impl Claim {
             status_code: 201,
             created_at: now,
         };
+        // Its due row leads back to it by what its key begins with, so that it is removed when its time is over.
+        if let Some(id) = row.key.first_chunk::<{ RawId::LEN }>() {
+            batch.put_marker(keys::due(now.after(KEPT), DueKind::Maintenance, RawId(*id)));
+        }
         batch.watch(row.clone(), seen).put_record(row, &note);
     }
 }

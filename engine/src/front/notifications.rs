@@ -3,6 +3,7 @@
 //! What does not prove itself changes nothing. What proves itself and has no home goes to the inbox, with an alarm.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -11,9 +12,10 @@ use crate::actors::calls::{self, Asked};
 use crate::actors::materials::about_account;
 use crate::actors::owners::disagreement;
 use crate::actors::transaction::{Carried, What};
+use crate::actors::upkeep::APPLY_AGAIN;
 use crate::actors::{account_of, batch::evidence_place};
 use crate::api::NotificationReply;
-use crate::channel::{Acknowledgement, Fact, FactSubject, Notified, RawNotification};
+use crate::channel::{Acknowledgement, Fact, FactSubject, Notified, Outcome, RawNotification};
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::{Input, Source, Told};
@@ -27,6 +29,10 @@ use crate::{Engine, Error};
 const INBOX_MAX: usize = 10_000;
 /// Facts of one notification.
 const FACTS_MAX: usize = 16;
+/// How long a busy record is waited for, each time twice as long as before: some seconds in all, well below what a
+/// provider waits for its answer.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Takes a notification that came to `/notify/{adapter}/{account}`. Never fails: what is not taken is answered with
@@ -50,6 +56,8 @@ enum Taken {
     Kept,
     /// It is verified, but has no home.
     Homeless(String),
+    /// Its record has too much to do.
+    Busy,
     /// It belongs to somebody else.
     Wrong(String),
     /// It cannot be kept now: the provider is to repeat it.
@@ -134,11 +142,23 @@ impl Inner {
         if facts.len() > FACTS_MAX {
             return Err("it says too many things".to_owned());
         }
-        let mut homeless = None;
+        let (mut homeless, mut busy) = (None, false);
         for fact in facts {
-            match self.keep_fact(account, raw, fact).await {
+            let mut wait = FIRST_WAIT;
+            let mut taken = self.keep_fact(account, raw, fact).await;
+            while matches!(taken, Taken::Busy) && wait < LONGEST_WAIT {
+                // In real time: a busy record is mostly a matter of milliseconds.
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+                taken = self.keep_fact(account, raw, fact).await;
+            }
+            match taken {
                 Taken::Kept => {}
                 Taken::Homeless(reason) => homeless = Some((number_of(fact).to_owned(), reason)),
+                Taken::Busy => {
+                    homeless = Some((number_of(fact).to_owned(), "too much waits for the record".to_owned()));
+                    busy = true;
+                }
                 Taken::Wrong(why) => {
                     let text = format!("a notification about {} is somebody else's: {why}", number_of(fact));
                     calls::raise(self, AlarmKind::WrongOwner, account.record.id, &text).await;
@@ -149,7 +169,7 @@ impl Inner {
         }
         match homeless {
             None => Ok(()),
-            Some((number, reason)) => self.to_inbox(account, raw, number, reason).await.map_err(|why| why.to_string()),
+            Some(why) => self.to_inbox(account, raw, why, busy).await.map_err(|why| why.to_string()),
         }
     }
 
@@ -175,6 +195,13 @@ impl Inner {
         if let Some(time) = fact.provider_time {
             self.births.compare(time, self.clock.now().wall);
         }
+        // It proves itself and says nothing certain: the channel is to be asked.
+        if matches!(fact.outcome, Outcome::Unknown(_)) {
+            return match self.hint(&number).await {
+                Ok(()) => Taken::Kept,
+                Err(why) => Taken::NotNow(why),
+            };
+        }
         let told = Told {
             number: number.clone(),
             source: Source::Notification,
@@ -188,7 +215,7 @@ impl Inner {
         let what = What::Input(Box::new((Input::Told(told), carried)));
         match self.tell(number.transaction, what, None).await {
             Ok(_) => Taken::Kept,
-            Err(Error::Busy) => Taken::Homeless("too much waits for the record".to_owned()),
+            Err(Error::Busy) => Taken::Busy,
             Err(Error::SetAside) => Taken::Homeless("the record is set aside".to_owned()),
             Err(Error::Internal(why)) => Taken::Homeless(format!("the record cannot take it: {why}")),
             Err(why) => Taken::NotNow(why),
@@ -214,6 +241,10 @@ impl Inner {
         if self.whose(&number).await? != Some(account.record.id) {
             return Err(Error::NotFound("order"));
         }
+        self.hint(&number).await
+    }
+
+    async fn hint(&self, number: &AttemptNumber) -> Result<(), Error> {
         let mut batch = Batch::default();
         let at = self.hints.when(number.transaction, self.clock.now().wall);
         batch.put_marker(keys::due(at, DueKind::Transaction, number.transaction.0));
@@ -225,8 +256,8 @@ impl Inner {
         self: &Arc<Self>,
         account: &Arc<LoadedAccount>,
         raw: &RawNotification,
-        number: String,
-        reason: String,
+        (number, reason): (String, String),
+        apply_again: bool,
     ) -> Result<(), Error> {
         let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
         let full = self.reader.run(move |store| store.scan(&scan)).await??.rows.len() >= INBOX_MAX;
@@ -246,13 +277,16 @@ impl Inner {
         };
         let mut batch = Batch::default();
         batch.put_record(keys::inbox(id), &item);
+        if apply_again {
+            batch.put_marker(keys::due(item.received_at.after(APPLY_AGAIN.0), DueKind::Maintenance, id.0));
+        }
         self.alarms.raise(&mut batch, AlarmKind::Inbox, id, &text);
         self.store.commit(batch).await?;
         Ok(())
     }
 
     /// Applies a notification of the inbox and removes it.
-    pub(super) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+    pub(crate) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
         let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
         let item = item.ok_or(Error::NotFound("notification"))?;
         let packed = self.sealer.open(inbox_place(&id), &item.raw).map_err(|why| Error::Internal(why.to_string()))?;
@@ -266,6 +300,7 @@ impl Inner {
             match self.keep_fact(&account, &raw, fact).await {
                 Taken::Kept => {}
                 Taken::Homeless(why) | Taken::Wrong(why) => return Err(Error::Conflict(why)),
+                Taken::Busy => return Err(Error::Busy),
                 Taken::NotNow(why) => return Err(why),
             }
         }

@@ -175,7 +175,7 @@ async fn of_several_proofs_the_first_that_holds_decides() {
     assert_eq!(judged(&world, other, vec![master()]).await, Err(No::KeyMismatch), "a key of another app");
 }
 
-type Verdict = Result<(Option<Mode>, Right), No>;
+type BearerVerdict = Result<(Option<Mode>, Right), No>;
 
 #[tokio::test]
 async fn bearer_keys_say_who_asks() {
@@ -188,7 +188,7 @@ async fn bearer_keys_say_who_asks() {
         Ok((principal.scope.map(|scope| scope.mode), principal.right))
     };
     let (test, live) = (Mode::Test, Mode::Live);
-    let table: [(&str, Secret, Verdict); 9] = [
+    let table: [(&str, Secret, BearerVerdict); 9] = [
         ("api test", keys.key(KeyKind::Api, test), Ok((Some(test), Right::Payments))),
         ("api live", keys.key(KeyKind::Api, live), Ok((Some(live), Right::Payments))),
         ("master test", keys.key(KeyKind::Master, test), Ok((Some(test), Right::App))),
