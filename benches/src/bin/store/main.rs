@@ -1,0 +1,149 @@
+//! Durable transitions per second through the store's commit path, against an append-only file in the same run.
+
+mod groups;
+mod log;
+mod payments;
+mod run;
+mod summary;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+use maxpay_benches::{Machine, median, target_folder, write_report};
+use maxpay_engine::clock::{Clock, System};
+use serde_json::json;
+
+use run::{Failure, IN_FLIGHT_MAX, Load, Side, run};
+use summary::{Compared, Summary, table};
+
+/// Time at the start of each run that does not count.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// How often the disk alone is asked, before the runs.
+const PROBES: usize = 200;
+
+/// What a sync is on either side.
+const FSYNC: &str = "one sync_data (fdatasync) a group on either side; the store: redb's durable commit of its journal, \
+                     one phase; its tables commit behind, about twice a second";
+
+const ABOUT: &str = "\
+Durable transitions per second through the store's commit path, against an append-only file in the same run.
+
+The load, the same for both: so many workers as are in flight; each makes the next transition of a payment, asks for its \
+commit and waits until it is durable, as a transaction's actor does. A payment has five transitions. Each puts the \
+transaction's record and a transition, and moves the due row (two rows); the first lists the payment in two indexes, the \
+last ends it and publishes an event that nobody subscribed to. All but the first watch their record. The records are made \
+up; their rows and sizes are like real ones. Making and encoding them costs both sides the same and is in both figures.
+
+store: RedbStore with a server's options, on real files in a fresh folder: preconditions, journal, overlay for readers, and \
+the tables that an applier brings up behind it, which lag by at most 200,000 rows. `catch-up` is what they still need when \
+the load ends; `settled/s` counts that time in, so that a short run does not look faster than a long one could be.
+
+reference: a file that is appended to. Its writer takes groups by the same rule (what waits, up to 2,048 rows or 1 MiB), \
+writes the same bytes for each (the checksum's place stays empty) and calls sync_data. It has no preconditions, no reads, no \
+tables, no recovery: a limit for this shape, not a rival. A file allocated beforehand would be faster still, because no sync \
+would have to change a length.
+
+The two take turns, and which one begins changes with each run. Rates and waits are medians of the runs; `ratio` is the \
+store's median over the reference's, with the smallest and largest of the pairs behind it. Groups and bytes are of all \
+groups of all runs, the warm-up of 0.3 s included.";
+
+/// What to measure.
+#[derive(Debug, Parser)]
+#[command(name = "store", about = "Durable transitions per second: the store against an append-only file", long_about = ABOUT)]
+struct Settings {
+    /// Commits in flight, one load after the other
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "64,4096", value_parser = clap::value_parser!(u32).range(1..=i64::from(IN_FLIGHT_MAX)))]
+    in_flight: Vec<u32>,
+    /// Seconds that count of each run
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Runs of each side under each load; fewer than 5 are a glance
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    runs: u32,
+    /// Where the files lie while it runs; Cargo's target folder if not given. Not a folder in memory, where a sync is free
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+fn main() -> Result<(), Failure> {
+    let settings = Settings::parse();
+    let (machine, clock) = (Machine::this(), System::new());
+    let target = target_folder();
+    let folder = settings.folder.clone().unwrap_or_else(|| target.clone());
+    std::fs::create_dir_all(&folder)?;
+    let sync_us = sync_alone(&clock, &folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
+    let mut compared = Vec::new();
+    for in_flight in &settings.in_flight {
+        let load = Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds) };
+        compared.push(compare(&runtime, &clock, load, settings.runs, &folder)?);
+    }
+    let sync = format!("an append of 4 KiB and its sync_data took {sync_us} µs before the runs (median of {PROBES})");
+    let load = format!("{} runs a side of {} s after a warm-up of 0.3 s, interleaved", settings.runs, settings.seconds);
+    println!("machine  {machine}\nfsync    {FSYNC}\ndisk     {sync}\nload     {load}\n\n{}", table(&compared));
+    let report = json!({
+        "bench": "store",
+        "machine": machine.to_json(),
+        "fsync": FSYNC,
+        "append_and_sync_us": sync_us,
+        "runs": settings.runs,
+        "seconds": settings.seconds,
+        "loads": compared.iter().map(Compared::to_json).collect::<Vec<_>>(),
+    });
+    let path = write_report(&target, "store", &report)?;
+    println!("report   {}", path.display());
+    Ok(())
+}
+
+fn compare(
+    runtime: &tokio::runtime::Runtime,
+    clock: &System,
+    load: Load,
+    runs: u32,
+    folder: &Path,
+) -> Result<Compared, Failure> {
+    let mut compared = Compared { in_flight: load.in_flight, ..Compared::default() };
+    for number in 0..runs {
+        let mut sides = [Side::Store, Side::Reference];
+        if number % 2 == 1 {
+            sides.reverse();
+        }
+        for side in sides {
+            let summary = Summary::of(run(runtime, clock, side, load, folder)?, load.window);
+            progress(&format!(
+                "{} in flight, run {} of {runs}, {}: {} transitions/s",
+                load.in_flight,
+                number + 1,
+                side.name(),
+                summary.per_second
+            ));
+            match side {
+                Side::Store => compared.store.push(summary),
+                Side::Reference => compared.reference.push(summary),
+            }
+        }
+    }
+    Ok(compared)
+}
+
+/// Microseconds that an append of 4 KiB and its sync take when nothing else asks: a disk that does not sync shows here.
+fn sync_alone(clock: &System, folder: &Path) -> Result<u64, Failure> {
+    let mut file: File = tempfile::tempfile_in(folder)?;
+    let mut times_us = Vec::new();
+    for _ in 0..PROBES {
+        let begun = clock.now().monotonic;
+        file.write_all(&[7; 4_096])?;
+        file.sync_data()?;
+        times_us.push(u64::try_from(clock.now().monotonic.saturating_sub(begun).as_micros())?);
+    }
+    Ok(median(&times_us))
+}
+
+#[expect(clippy::print_stderr, reason = "progress, apart from the table")]
+fn progress(line: &str) {
+    eprintln!("{line}");
+}
