@@ -26,7 +26,7 @@ const PROBES: usize = 200;
 
 /// What a sync is on either side.
 const FSYNC: &str = "one sync_data (fdatasync) a group on either side; the store: redb's durable commit of its journal, \
-                     one phase; its tables commit behind, about twice a second";
+                     one phase; its tables commit behind, every 50,000 rows or half a second";
 
 const ABOUT: &str = "\
 Durable transitions per second through the store's commit path, against an append-only file in the same run.

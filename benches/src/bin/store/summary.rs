@@ -94,7 +94,7 @@ pub fn table(compared: &[Compared]) -> Table {
         "rows/group",
         "bytes/trans.",
         "ratio",
-        "settled",
+        "settled ratio",
     ]);
     for load in compared {
         for (side, runs) in [(Side::Store, &load.store), (Side::Reference, &load.reference)] {
