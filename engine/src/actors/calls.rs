@@ -2,7 +2,6 @@
 //!
 //! Silence is never failure: what is not proved is *unknown*.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,36 +10,43 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::channel::http::{HttpReply, HttpRequest, SendFailure, SendLimits};
-use crate::channel::{Answer, Call, Context, Interpreted, OriginalApi, Outcome, Prepared, Step, Subject};
+use crate::channel::{Answer, Call, Interpreted, OriginalApi, Outcome, Prepared, Step};
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
-use crate::machine::{Input, Told};
-use crate::model::{AccountState, AlarmKind, Attempt, CallKind, Door, Sealed};
+use crate::machine::Told;
+use crate::model::{AccountState, AlarmKind, Attempt, CallKind, Door, Sealed, Timestamp};
 use crate::secrets::Secret;
-use crate::store::Batch;
+use crate::store::{Batch, Health};
 
+use super::adapting::prepare;
+pub(crate) use super::adapting::{interpret, off_arbiter, sign, with_context};
 use super::batch::evidence_place;
 use super::dispatcher::Job;
 use super::keeper::account_of;
 use super::owners::disagreement;
-use super::transaction::{Carried, TransactionMessage, What};
 
 /// Bytes of an answer that are read.
-const BODY_MAX: usize = 1024 * 1024;
+/// An answer has to fit into one commit together with its record, so that it can always be kept.
+const BODY_MAX: usize = 256 * 1024;
 /// Requests that one call may need.
 const STEPS_MAX: usize = 4;
 /// How much longer than its deadline a client may take to say so.
 const GRACE: Duration = Duration::from_secs(1);
+/// How often something is done anew when the pool for it is full, and how long is waited first.
+const PATIENCE: u32 = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(5);
 
 /// What an answer told, and the bytes that prove it.
 pub(crate) struct Heard {
     pub answer: Answer,
     pub reply: Option<HttpReply>,
+    /// When its first request left, if one did.
+    pub asked_at: Option<Timestamp>,
 }
 
 impl Heard {
     fn bare(outcome: Outcome) -> Self {
-        Self { answer: Answer::bare(outcome), reply: None }
+        Self { answer: Answer::bare(outcome), reply: None, asked_at: None }
     }
 }
 
@@ -49,31 +55,56 @@ pub(crate) async fn carry_out(inner: &Arc<Inner>, job: &Job) -> (Told, Option<Se
     let Some(attempt) = job.attempt() else {
         return (job.told(Outcome::Unknown("the record has no such attempt".to_owned())), None);
     };
-    let account = match account_of(inner, attempt.account_id).await {
+    let account = match patiently(|| account_of(inner, attempt.account_id)).await {
         Ok(account) => account,
         // It was not even built, so nothing left.
         Err(why) => return (job.told(nothing_left(job.kind, why.to_string())), None),
     };
-    if let Some(why) = may_not_send(inner, job, attempt, &account) {
-        return (job.told(Outcome::NotExecuted(why)), None);
-    }
     let call = Arc::new(call_of(job, attempt));
     let asked = Asked { call, number: job.number.to_string(), attempt: attempt.clone(), account };
-    let heard = ask(inner, &asked).await;
+    if let Err(why) = may_leave(inner, &asked, Some(job)).await {
+        return (job.told(nothing_left(job.kind, why)), None);
+    }
+    let heard = ask_for(inner, &asked, Some(job)).await;
     judge(inner, job, &asked, heard).await
 }
 
-/// Why something that creates may not leave now.
-fn may_not_send(inner: &Inner, job: &Job, attempt: &Attempt, account: &LoadedAccount) -> Option<String> {
-    if !job.sends() || job.resign {
-        return None;
+/// Whether a call may leave at this very moment, and why it may not.
+async fn may_leave(inner: &Inner, asked: &Asked, job: Option<&Job>) -> Result<(), String> {
+    if inner.store.health() != Health::Open {
+        return Err("the store is fenced".to_owned());
     }
+    let Some(job) = job.filter(|job| job.sends()) else { return Ok(()) };
+    // As it is now: somebody may have paused it meanwhile.
+    let account = patiently(|| account_of(inner, asked.attempt.account_id)).await.map_err(|why| why.to_string())?;
     if let AccountState::Paused { reason, .. } = &account.record.state {
-        return Some(format!("the account is paused: {reason}"));
+        return Err(format!("the account is paused: {reason}"));
     }
-    let min_life = inner.adapters.rules(&account.record.adapter, &job.record.channel)?.min_life;
-    let latest = attempt.intent.expires_at.before(min_life);
-    (inner.clock.now().wall > latest).then(|| "it would expire too soon".to_owned())
+    let now = inner.clock.now();
+    let rules = inner.adapters.rules(&account.record.adapter, &job.record.channel);
+    if rules.is_some_and(|rules| now.wall > asked.attempt.intent.expires_at.before(rules.min_life)) {
+        return Err("it would expire too soon".to_owned());
+    }
+    // Whoever asks about it later counts on this: what has not left by then never leaves.
+    if now.monotonic > job.leave_by {
+        return Err("it has waited for too long and is not sent any more".to_owned());
+    }
+    Ok(())
+}
+
+/// Does something anew while the pool for such work is full: that says nothing about the call.
+async fn patiently<T, F: Future<Output = Result<T, Error>>>(work: impl Fn() -> F) -> Result<T, Error> {
+    let mut wait = FIRST_WAIT;
+    for _ in 0..PATIENCE {
+        match work().await {
+            Err(Error::Busy) => {}
+            ended => return ended,
+        }
+        // In real time: it is a matter of milliseconds, whatever time it is.
+        tokio::time::sleep(wait).await;
+        wait = wait.saturating_mul(2);
+    }
+    work().await
 }
 
 fn nothing_left(kind: CallKind, why: String) -> Outcome {
@@ -124,54 +155,85 @@ pub(crate) struct Asked {
     pub account: Arc<LoadedAccount>,
 }
 
-/// Asks and hears. `Err` inside is an outcome already.
+/// Asks and hears. What goes wrong is an outcome already.
 pub(crate) async fn ask(inner: &Arc<Inner>, asked: &Asked) -> Heard {
+    ask_for(inner, asked, None).await
+}
+
+async fn ask_for(inner: &Arc<Inner>, asked: &Asked, job: Option<&Job>) -> Heard {
     let mut asked = asked.clone();
-    let deadline = deadline_of(inner, &asked);
     let mut refreshed = false;
-    let mut request = loop {
-        match prepare(inner, &asked).await {
-            Ok(Prepared::Done(answer)) => return Heard { answer, reply: None },
-            Ok(Prepared::Send(request)) => break request,
-            Ok(Prepared::NeedMaterial(request)) if !refreshed => {
-                refreshed = true;
-                match inner.materials.refresh(inner, &asked.account, request).await {
-                    Ok(account) => asked.account = account,
-                    Err(why) => return Heard::bare(nothing_left(asked.call.kind(), why)),
-                }
-            }
-            Ok(Prepared::NeedMaterial(_)) => {
-                return Heard::bare(nothing_left(asked.call.kind(), "material is missing still".to_owned()));
-            }
-            Ok(Prepared::Unsupported) => {
-                return Heard::bare(nothing_left(asked.call.kind(), "the channel has no such operation".to_owned()));
-            }
-            Err(why) => return Heard::bare(nothing_left(asked.call.kind(), why)),
-        }
+    let mut request = match prepared(inner, &mut asked, job, &mut refreshed).await {
+        Ok(Made::Request(request)) => request,
+        Ok(Made::Answer(answer)) => return Heard { answer, ..Heard::bare(Outcome::Processing) },
+        Err(why) => return Heard::bare(nothing_left(asked.call.kind(), why)),
     };
+    if let Err(why) = may_leave(inner, &asked, job).await {
+        return Heard::bare(nothing_left(asked.call.kind(), why));
+    }
+    let began = inner.clock.now();
+    // One deadline over all steps: whoever waits for the end of the call counts from its beginning.
+    let over_at = began.monotonic.saturating_add(deadline_of(inner, &asked));
+    let unknown = |why: String| Heard { asked_at: Some(began.wall), ..Heard::bare(Outcome::Unknown(why)) };
     let mut step = Step(0);
     for sent in 0..STEPS_MAX {
-        let reply = match send(inner, request, deadline).await {
+        let left = over_at.saturating_sub(inner.clock.now().monotonic);
+        if left.is_zero() {
+            return unknown("its time is over".to_owned());
+        }
+        let reply = match send(inner, request, left).await {
             Ok(reply) => reply,
             // Only of the first request does *not sent* prove that nothing was executed.
             Err(SendFailure::NotSent(why)) if sent == 0 => {
                 return Heard::bare(nothing_left(asked.call.kind(), format!("not sent: {why}")));
             }
-            Err(why) => return Heard::bare(Outcome::Unknown(why.to_string())),
+            Err(why) => return unknown(why.to_string()),
         };
         match read(inner, &mut asked, step, &reply, &mut refreshed).await {
-            Ok(Interpreted::Done(answer)) => return Heard { answer, reply: Some(reply) },
+            Ok(Interpreted::Done(answer)) => {
+                return Heard { answer, reply: Some(reply), asked_at: Some(began.wall) };
+            }
             Ok(Interpreted::Next { step: next, request: following }) => (step, request) = (next, following),
-            Ok(Interpreted::Learned(_)) => {
-                return Heard::bare(Outcome::Unknown("the answer was about material".to_owned()));
-            }
+            Ok(Interpreted::Learned(_)) => return unknown("the answer was about material".to_owned()),
             Ok(Interpreted::NeedMaterial(_)) => {
-                return Heard::bare(Outcome::Unknown("material to verify the answer is missing".to_owned()));
+                return unknown("material to verify the answer is missing".to_owned());
             }
-            Err(why) => return Heard::bare(Outcome::Unknown(why)),
+            Err(why) => return unknown(why),
         }
     }
-    Heard::bare(Outcome::Unknown("the call needed too many requests".to_owned()))
+    unknown("the call needed too many requests".to_owned())
+}
+
+/// What a call is before anything left.
+enum Made {
+    Request(HttpRequest),
+    /// It needs none.
+    Answer(Answer),
+}
+
+/// Prepares the first request, with material fetched once if that is missing. `Err`: why nothing can leave.
+async fn prepared(
+    inner: &Arc<Inner>,
+    asked: &mut Asked,
+    job: Option<&Job>,
+    refreshed: &mut bool,
+) -> Result<Made, String> {
+    loop {
+        match patiently(|| prepare(inner, asked)).await.map_err(|why| why.to_string())? {
+            Prepared::Done(answer) => return Ok(Made::Answer(answer)),
+            // No send of it is in the record.
+            Prepared::Send(_) if job.is_some_and(|job| job.resign) => {
+                return Err("it must be signed here, and its adapter wants to send something".to_owned());
+            }
+            Prepared::Send(request) => return Ok(Made::Request(request)),
+            Prepared::NeedMaterial(request) if !*refreshed => {
+                *refreshed = true;
+                asked.account = inner.materials.refresh(inner, &asked.account, request).await?;
+            }
+            Prepared::NeedMaterial(_) => return Err("material is missing still".to_owned()),
+            Prepared::Unsupported => return Err("the channel has no such operation".to_owned()),
+        }
+    }
 }
 
 /// Reads a reply; when material is missing to verify it, fetches that once and reads the same reply again.
@@ -218,66 +280,10 @@ pub(crate) async fn send(inner: &Inner, request: HttpRequest, deadline: Duration
     }
 }
 
-/// Prepares on a thread that may block: signing takes its time.
-async fn prepare(inner: &Arc<Inner>, asked: &Asked) -> Result<Prepared, String> {
-    let (asked, owner) = (asked.clone(), Arc::clone(inner));
-    off_arbiter(inner, move || with_context(&owner, &asked, |adapter, context| adapter.prepare(&asked.call, context)))
-        .await
-}
-
-/// Reads a reply on a thread that may block.
-pub(crate) async fn interpret(
-    inner: &Arc<Inner>,
-    asked: &Asked,
-    step: Step,
-    reply: &HttpReply,
-) -> Result<Interpreted, String> {
-    let (asked, owner, reply) = (asked.clone(), Arc::clone(inner), reply.clone());
-    off_arbiter(inner, move || {
-        with_context(&owner, &asked, |adapter, context| adapter.interpret(&asked.call, step, &reply, context))
-    })
-    .await
-}
-
-/// Runs an adapter's work where it may block, and turns a panic of it into a reason.
-pub(crate) async fn off_arbiter<T, F>(inner: &Inner, work: F) -> Result<T, String>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, String> + Send + 'static,
-{
-    let caught = move |_: &dyn crate::store::Store| catch_unwind(AssertUnwindSafe(work));
-    match inner.reader.run(caught).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err("the adapter panicked".to_owned()),
-        Err(why) => Err(why.to_string()),
-    }
-}
-
-pub(crate) fn with_context<T>(
-    inner: &Inner,
-    asked: &Asked,
-    work: impl FnOnce(&dyn crate::channel::Adapter, &Context<'_>) -> T,
-) -> Result<T, String> {
-    let adapter = &asked.account.record.adapter;
-    let adapter = inner.adapters.named(adapter).ok_or_else(|| format!("there is no adapter called {adapter}"))?;
-    let view = asked.account.view(Some(asked.attempt.revision));
-    let view = view.ok_or_else(|| format!("the account has no revision {}", asked.attempt.revision))?;
-    // A call about the account itself has no number.
-    let subject =
-        (!asked.number.is_empty()).then(|| Subject { number: &asked.number, numbered_at: asked.attempt.numbered_at });
-    let context = Context {
-        now: inner.clock.now().wall,
-        entropy: inner.entropy.as_ref(),
-        account: view,
-        material: &asked.account.material,
-        subject,
-    };
-    Ok(work(adapter.as_ref(), &context))
-}
-
 /// Compares an answer with what was asked; what disagrees is unknown, and an alarm.
 async fn judge(inner: &Arc<Inner>, job: &Job, asked: &Asked, heard: Heard) -> (Told, Option<Sealed>) {
-    let Heard { answer, reply } = heard;
+    let Heard { answer, reply, asked_at } = heard;
+    tracing::debug!(number = %job.number, kind = ?job.kind, ?asked_at, outcome = answer.outcome.name(), "a call ended");
     let view = asked.account.view(Some(job.attempt().map_or(0, |attempt| attempt.revision)));
     let settings = view.map(|view| view.settings);
     let named = answer.number.as_deref().filter(|number| *number != asked.number);
@@ -294,7 +300,7 @@ async fn judge(inner: &Arc<Inner>, job: &Job, asked: &Asked, heard: Heard) -> (T
     };
     let provider_time = answer.provider_time.or_else(|| reply.as_ref().and_then(HttpReply::date));
     if let Some(time) = provider_time {
-        inner.births.compare(time, inner.clock.now().wall);
+        inner.births.compare(time, inner.clock.now());
     }
     let digest = reply.as_ref().map(|reply| Sha256::digest(&reply.body).into());
     let raw = reply.map(|reply| {
@@ -310,39 +316,5 @@ pub(crate) async fn raise(inner: &Inner, kind: AlarmKind, subject: impl std::fmt
     inner.alarms.raise(&mut batch, kind, subject, text);
     if let Err(why) = inner.store.commit(batch).await {
         tracing::error!(?kind, text, %why, "an alarm could not be kept");
-    }
-}
-
-/// Brings what a call told to its record, through the router by id. A busy record is tried again: evidence is never
-/// dropped while the engine runs.
-pub(crate) async fn bring_home(inner: &Arc<Inner>, job: &Job, told: Told, raw: Option<Sealed>) {
-    let mut wait = Duration::from_millis(5);
-    loop {
-        let carried = Carried { raw: raw.clone(), answers_call: true, ..Carried::default() };
-        let (message, answer) =
-            TransactionMessage::new(What::Input(Box::new((Input::Told(told.clone()), carried))), None);
-        let Some(system) = inner.system() else { return };
-        system.transactions().send(job.record.id, message);
-        match answer.await {
-            Ok(Err(Error::Busy)) => {}
-            Ok(Ok(_)) | Err(_) => return,
-            // The intent is durable: what is not taken now is asked for again when it is due.
-            Ok(Err(why)) => {
-                return tracing::warn!(number = %job.number, %why, "what a call told could not be kept");
-            }
-        }
-        // In real time: a busy record is a matter of milliseconds, whatever time it is.
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(2));
-    }
-}
-
-/// What signing a create here came to. `None`: the adapter wants to send something.
-pub(crate) async fn sign(inner: &Arc<Inner>, asked: &Asked) -> Option<Outcome> {
-    match prepare(inner, asked).await {
-        Ok(Prepared::Done(answer)) => Some(answer.outcome),
-        Ok(Prepared::Send(_) | Prepared::NeedMaterial(_)) => None,
-        Ok(Prepared::Unsupported) => Some(Outcome::NotExecuted("the channel has no such operation".to_owned())),
-        Err(why) => Some(Outcome::NotExecuted(why)),
     }
 }

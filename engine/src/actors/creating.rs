@@ -11,7 +11,7 @@ use crate::store::{CommitError, Seq, Store, keys};
 use super::batch::{Before, batch_of};
 use super::bills;
 use super::failure::{Failure, caught, commit_failure, refused};
-use super::keeper::{Held, Keeper, RETRIES, account_of};
+use super::keeper::{Handed, Held, Keeper, RETRIES, account_of};
 use super::transaction::{Creation, Settled};
 
 impl Keeper {
@@ -53,7 +53,7 @@ impl Keeper {
                     let bill = step.bill.take().ok_or_else(|| Error::Internal("a bill row was made".to_owned()))?;
                     self.held = Some(Held { record, seen: committed.seq, bill, bill_seen: committed.seq, rules });
                     self.inner.metrics.commits.add(1);
-                    self.hand_on(step.effects, None, None);
+                    self.hand_on(step.effects, Handed { token: None, ticket: None, began: now.monotonic });
                     return self.settled();
                 }
                 Err(CommitError::Conflict(_) | CommitError::Stale) => {}

@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::channel::Outcome;
 use crate::engine::Inner;
@@ -12,14 +15,22 @@ use crate::secrets::Secret;
 use crate::store::Health;
 
 use super::calls;
+use super::homing::{Homebound, bring_home};
 use super::ticket::Ticket;
 
 /// Calls of one account that are out at once.
 const AT_ONCE: usize = 32;
 /// Calls of one account that wait, of each kind.
 const WAITING_MAX: usize = 8_192;
+/// What may move money leaves within this time of the step that decided it, or never.
+pub(super) const START_MAX: Duration = Duration::from_secs(5);
 /// From so many waiting calls on, an account's backlog no longer holds back the due records of others.
 const TICKETS_MAX: usize = 64;
+/// Places to wait that looks leave to others: what is asked for beyond them is not lost because of a step that counts
+/// on it.
+const SPARE: usize = WAITING_MAX / 4;
+/// Answers on their way home beside the slots of their accounts; beyond it they stay in them.
+const HOMEBOUND_MAX: usize = 1_024;
 
 /// One call to make.
 pub(crate) struct Job {
@@ -33,7 +44,9 @@ pub(crate) struct Job {
     pub resign: bool,
     /// The payer's token, of a charge.
     pub token: Option<Arc<Secret>>,
-    pub ticket: Option<Arc<Ticket>>,
+    pub ticket: Option<Ticket>,
+    /// By the monotonic clock: what may move money and has not left by then never leaves.
+    pub leave_by: Duration,
 }
 
 impl Job {
@@ -54,8 +67,17 @@ impl Job {
 }
 
 /// The calls of all accounts.
-#[derive(Default)]
-pub(crate) struct Dispatcher(Mutex<BTreeMap<AccountId, Lane>>);
+pub(crate) struct Dispatcher {
+    lanes: Mutex<BTreeMap<AccountId, Lane>>,
+    /// Places of answers on their way home.
+    pub(super) homebound: Arc<Semaphore>,
+}
+
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Self { lanes: Mutex::default(), homebound: Arc::new(Semaphore::new(HOMEBOUND_MAX)) }
+    }
+}
 
 #[derive(Default)]
 struct Lane {
@@ -93,8 +115,13 @@ impl Dispatcher {
             // That it was not sent is certain, and the record is to know. What asks is asked again when it is due.
             let told = job.told(Outcome::NotExecuted("too many calls of this account wait".to_owned()));
             let inner2 = Arc::clone(inner);
-            inner.commands.spawn(async move { calls::bring_home(&inner2, &job, told, None).await });
+            inner.commands.spawn(async move { bring_home(&inner2, Homebound::new(job, told, None)).await });
         }
+    }
+
+    /// Whether a look at a record of that account would be asked, rather than dropped.
+    pub fn has_room(&self, account: AccountId) -> bool {
+        self.lanes().get(&account).is_none_or(|lane| lane.later.len() < WAITING_MAX - SPARE)
     }
 
     fn next(&self, account: AccountId) -> Option<Job> {
@@ -111,7 +138,7 @@ impl Dispatcher {
     }
 
     fn lanes(&self) -> MutexGuard<'_, BTreeMap<AccountId, Lane>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,11 +160,11 @@ fn run(inner: &Arc<Inner>, account: AccountId, first: Job) {
 }
 
 async fn make(inner: &Arc<Inner>, job: Job) {
-    // Fenced: nothing is sent. The durable intent goes on when the store is open again.
-    if inner.store.health() != Health::Open {
+    // Fenced: nothing is sent. The durable intent goes on when the store is open again; what asks, at the next start.
+    if inner.store.health() != Health::Open || (inner.commands.is_draining() && !job.sends()) {
         return;
     }
     let (told, raw) = calls::carry_out(inner, &job).await;
     inner.metrics.called(job.kind, &told.outcome);
-    calls::bring_home(inner, &job, told, raw).await;
+    bring_home(inner, Homebound::new(job, told, raw)).await;
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::engine::Inner;
 use crate::model::{Delivery, DeliveryId, SubscriptionId, Transaction, TransactionId};
 use crate::store::keys::{self, Due};
-use crate::store::{Batch, StoreError, records};
+use crate::store::{Batch, RowKey, StoreError, notes, records};
 
 use super::subscription::{DueDelivery, SubscriptionMessage};
 use super::ticket::Ticket;
@@ -26,10 +26,11 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
     let owner = Arc::clone(inner);
     inner.commands.spawn(async move {
-        let mut ticket = Some(Ticket::place(permit, Arc::clone(&owner.timekeeper.wake)));
+        // Held here too until the record is not busy: so many may wait for theirs, and no more.
+        let ticket = Ticket::place(permit, Arc::clone(&owner.timekeeper.wake));
         let mut wait = FIRST_WAIT;
         for _ in 0..PATIENCE {
-            let (message, answer) = TransactionMessage::new(What::Due(due.at), ticket.take());
+            let (message, answer) = TransactionMessage::new(What::Due(due.at), Some(ticket.clone()));
             let Some(system) = owner.system() else { return };
             system.transactions().send(TransactionId(due.id), message);
             match answer.await {
@@ -37,15 +38,32 @@ pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePe
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                // Nothing works on it until an operator retries it, which writes the row again.
-                Ok(Err(Error::SetAside | Error::NotFound(_))) => return remove(&owner, &[due]).await,
+                Ok(Err(Error::SetAside)) => return remove_set_aside(&owner, due).await,
+                Ok(Err(Error::NotFound("transaction"))) => return remove(&owner, &[due]).await,
                 Ok(Ok(_) | Err(Error::Conflict(_))) => return remove_stranger(&owner, due).await,
                 Err(_) => return,
+                // Its account has no room for the question: nothing was counted, and it is offered again.
+                Ok(Err(Error::LimitReached(_))) => break,
                 Ok(Err(why)) => return tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait"),
             }
         }
         owner.timekeeper.not_taken(&[due]);
     });
+}
+
+/// Removes the row of a record that nothing works on until an operator retries it, which writes the row again; only
+/// while it is durable that it is set aside. Until then it is offered again.
+async fn remove_set_aside(inner: &Arc<Inner>, due: Due) {
+    let flag = keys::set_aside(&keys::transaction(TransactionId(due.id)));
+    let mut batch = Batch::default();
+    match inner.reader.record::<notes::SetAside>(flag.clone()).await {
+        Ok((Some(_), seen)) => batch.watch(flag, seen),
+        Ok((None, _)) | Err(_) => return inner.timekeeper.not_taken(&[due]),
+    };
+    batch.remove(keys::due(due.at, due.kind, due.id));
+    if inner.store.commit(batch).await.is_err() {
+        inner.timekeeper.not_taken(&[due]);
+    }
 }
 
 /// Removes a row that was fired and is not the record's own: a hint or a retry has done its work.
@@ -70,6 +88,9 @@ pub(super) fn deliveries(inner: &Arc<Inner>, group: Vec<Due>, permit: OwnedSemap
         match owner.reader.run(move |store| sort(store, &read)).await {
             Ok(Ok(sorted)) => {
                 remove(&owner, &sorted.homeless).await;
+                for row in sorted.damaged {
+                    owner.set_aside.put(&owner, row, "it does not decode");
+                }
                 for (subscription, due) in sorted.by_subscription {
                     offer(&owner, subscription, due).await;
                 }
@@ -89,6 +110,8 @@ struct Sorted {
     by_subscription: BTreeMap<SubscriptionId, Vec<DueDelivery>>,
     /// Rows without a delivery.
     homeless: Vec<Due>,
+    /// Deliveries that do not decode.
+    damaged: Vec<RowKey>,
 }
 
 fn sort(store: &dyn crate::store::Store, group: &[Due]) -> Result<Sorted, Error> {
@@ -100,10 +123,8 @@ fn sort(store: &dyn crate::store::Store, group: &[Due]) -> Result<Sorted, Error>
                 sorted.by_subscription.entry(delivery.subscription_id).or_default().push(entry);
             }
             Ok((None, _)) => sorted.homeless.push(*due),
-            Err(StoreError::Row { key, why }) => {
-                tracing::error!(?key, why, "a delivery does not decode and is not tried");
-                sorted.homeless.push(*due);
-            }
+            // Its row stays: once it is mended, it goes on.
+            Err(StoreError::Row { key, .. }) => sorted.damaged.push(key),
             Err(why) => return Err(why.into()),
         }
     }
@@ -119,7 +140,9 @@ async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDel
         system.subscriptions().send(subscription, SubscriptionMessage::Due(due.clone(), reply));
         match answer.await {
             Ok(Ok(no_room)) => {
-                return inner.timekeeper.not_taken(&no_room.iter().map(row).collect::<Vec<_>>());
+                inner.timekeeper.not_taken(&no_room.iter().map(row).collect::<Vec<_>>());
+                // Those that were refused are not offered any more, so this is about the others.
+                return inner.timekeeper.taken(&due.iter().map(row).collect::<Vec<_>>());
             }
             Ok(Err(Error::Busy)) => {
                 tokio::time::sleep(wait).await;

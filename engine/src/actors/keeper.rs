@@ -1,6 +1,7 @@
 //! What a transaction's actor does with its record: step, commit, answer, hand on the effects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Error;
 use crate::channel::CodeManifest;
@@ -15,7 +16,7 @@ use crate::store::keys::DueKind;
 use crate::store::{Batch, CommitError, RowKey, Seq, Table, keys, notes};
 
 use super::batch::{Before, batch_of};
-use super::dispatcher::Job;
+use super::dispatcher::{Job, START_MAX};
 use super::failure::{Failure, caught, commit_failure, refused};
 use super::ticket::Ticket;
 use super::transaction::{Carried, Settled, What};
@@ -40,8 +41,9 @@ impl Held {
     pub async fn read(inner: &Arc<Inner>, id: TransactionId) -> Result<Self, Error> {
         let (record, seen) = inner.reader.record::<Transaction>(keys::transaction(id)).await?;
         let record = record.ok_or(Error::NotFound("transaction"))?;
+        let bill_key = keys::bill(record.app_id, record.mode, &record.bill_num);
         let (bill, bill_seen) =
-            inner.reader.record::<Bill>(keys::bill(record.app_id, record.mode, &record.bill_num)).await?;
+            inner.reader.record::<Bill>(bill_key).await.map_err(|why| not_its_own(why, "the bill row"))?;
         let bill = bill.ok_or_else(|| Error::Internal(format!("the bill row of transaction {id} is missing")))?;
         let rules = rules_of(inner, &record).await?;
         Ok(Self { record, seen, bill, bill_seen, rules })
@@ -69,8 +71,13 @@ fn rules_by<'a>(inner: &'a Inner, account: &LoadedAccount, record: &Transaction)
 /// # Errors
 /// The store cannot answer; [`Error::Internal`] when there is none.
 pub(crate) async fn account_of(inner: &Inner, id: crate::model::AccountId) -> Result<Arc<LoadedAccount>, Error> {
-    let account = inner.directory.account(id).await?;
+    let account = inner.directory.account(id).await.map_err(|why| not_its_own(why, "the account"))?;
     account.ok_or_else(|| Error::Internal(format!("account {id} is missing")))
+}
+
+/// A row beside the record that does not decode sets nothing aside: the record itself is sound.
+fn not_its_own(why: Error, what: &str) -> Error {
+    if why == Error::SetAside { Error::Internal(format!("{what} of a transaction does not decode")) } else { why }
 }
 
 /// Keeps one record.
@@ -111,8 +118,13 @@ impl Keeper {
             What::Panic => false,
         };
         let was_due = is_due(self);
+        // A look that its account cannot take now is not counted as one: it stays due.
+        if matches!(what, What::Due(_)) && !self.may_look() {
+            return Err(Failure::Refused(Error::LimitReached("too many calls of the account wait".to_owned())));
+        }
+        let mut ticket = ticket;
         if !self.resumed {
-            self.resume(was_due).await?;
+            self.resume(was_due, if was_due { ticket.take() } else { None }).await?;
             self.resumed = true;
         }
         let still_due = is_due(self);
@@ -139,6 +151,12 @@ impl Keeper {
         self.held.as_ref().ok_or(Failure::Distrust(Error::NotFound("transaction")))
     }
 
+    /// Whether the account of the newest attempt can take another question.
+    fn may_look(&self) -> bool {
+        let attempt = self.held.as_ref().and_then(|held| held.record.attempts.last());
+        attempt.is_none_or(|attempt| self.inner.dispatcher.has_room(attempt.account_id))
+    }
+
     /// Whether the row of the due table is there.
     async fn is_wanted(&self, at: Timestamp) -> Result<bool, Failure> {
         let key = keys::due(at, DueKind::Transaction, self.held()?.record.id.0);
@@ -153,17 +171,21 @@ impl Keeper {
     /// What goes on after a start, a rest or a death: the machine alone says so.
     ///
     /// `is_due`: its due time is what woke it. That asks the channel by the schedule, so waking up need not ask too.
-    async fn resume(&mut self, is_due: bool) -> Result<(), Failure> {
+    async fn resume(&mut self, is_due: bool, mut ticket: Option<Ticket>) -> Result<(), Failure> {
         let held = self.held()?;
         let moment = self.moment(&held.record);
         let effects = caught(|| machine::resume(&held.record, moment, &held.rules))?;
         let (feeds, calls): (Vec<_>, Vec<_>) = effects.into_iter().partition(|it| matches!(it, Effect::Feed(_)));
-        if !is_due {
-            self.hand_on(calls, None, None);
+        let may_look = self.may_look();
+        if !is_due && may_look {
+            self.hand_on(calls, Handed::none());
         }
         for feed in feeds {
             let Effect::Feed(input) = feed else { continue };
-            match self.apply(input, Carried::default(), None).await {
+            if !may_look && input == Input::Due {
+                continue;
+            }
+            match self.apply(input, Carried::default(), ticket.take()).await {
                 // What is refused now is looked at when it is due.
                 Ok(_) | Err(Failure::Refused(_)) => {}
                 Err(failure) => return Err(failure),
@@ -187,6 +209,8 @@ impl Keeper {
                 Claimed::New(claim) => claim,
             };
             let held = self.held()?;
+            // Before the step: what it decides to send leaves within its time, counted from here.
+            let began = self.inner.clock.now().monotonic;
             let moment = self.moment(&held.record);
             let stepped = caught(|| machine::step(&held.record, &held.bill, &input, moment, &held.rules, &policy))?;
             let step = match stepped {
@@ -194,13 +218,14 @@ impl Keeper {
                 Err(Refusal::TokenKnown) => return self.settled(),
                 Err(why) => return Err(Failure::Refused(refused(&why))),
             };
+            let handed = Handed { token: token.clone(), ticket: ticket.clone(), began };
             if !step.changed && idempotency.is_none() {
-                self.hand_on(step.effects, token, ticket);
+                self.hand_on(step.effects, handed);
                 return self.settled();
             }
             match self.commit(step, claim, raw.as_ref()).await {
                 Ok(effects) => {
-                    self.hand_on(effects, token, ticket);
+                    self.hand_on(effects, handed);
                     return self.settled();
                 }
                 Err(Again::Reread) => self.reread().await?,
@@ -271,9 +296,8 @@ impl Keeper {
     }
 
     /// Hands effects on: after the commit that they follow from.
-    pub(super) fn hand_on(&mut self, effects: Vec<Effect>, token: Option<Arc<Secret>>, ticket: Option<Ticket>) {
+    pub(super) fn hand_on(&mut self, effects: Vec<Effect>, handed: Handed) {
         let Some(held) = self.held.as_ref().filter(|_| !effects.is_empty()) else { return };
-        let ticket = ticket.map(Arc::new);
         let record = Arc::new(held.record.clone());
         for effect in effects {
             let (number, kind, send, resign) = match effect {
@@ -289,8 +313,9 @@ impl Keeper {
                 source: Source::Answer { call: kind, send },
                 kind,
                 resign,
-                token: token.clone(),
-                ticket: ticket.clone(),
+                token: handed.token.clone(),
+                ticket: handed.ticket.clone(),
+                leave_by: handed.began.saturating_add(START_MAX),
             };
             self.inner.dispatcher.hand(&self.inner, job);
         }
@@ -301,13 +326,29 @@ impl Keeper {
         Moment {
             wall: now.wall,
             alive: self.inner.births.alive(record.id, now.monotonic),
-            clock_confirmed: self.inner.births.clock_confirmed(),
+            clock_confirmed: self.inner.births.clock_confirmed(now),
         }
     }
 
     pub(super) async fn policy(&self, app: crate::model::AppId) -> Result<AppPolicy, Failure> {
         let app = self.inner.directory.app(app).await?.ok_or(Error::NotFound("app"))?;
         Ok(AppPolicy { late_policy: app.record.late_policy })
+    }
+}
+
+/// What effects carry besides.
+pub(super) struct Handed {
+    /// The payer's token, of a charge.
+    pub token: Option<Arc<Secret>>,
+    pub ticket: Option<Ticket>,
+    /// When the step was made that they follow from, by the monotonic clock.
+    pub began: Duration,
+}
+
+impl Handed {
+    /// Of questions, which may leave at any time.
+    fn none() -> Self {
+        Self { token: None, ticket: None, began: Duration::ZERO }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Which status follows from what is told by [`crate::machine`]; this room keeps one writer per record, the order
 //! *commit before telling*, and every bound.
 
+mod adapting;
 pub(crate) mod batch;
 pub(crate) mod bills;
 pub(crate) mod births;
@@ -14,8 +15,10 @@ pub(crate) mod dispatcher;
 mod failure;
 mod firing;
 pub(crate) mod hints;
+mod homing;
 mod keeper;
 mod kind;
+mod lane;
 pub(crate) mod materials;
 pub(crate) mod metrics;
 pub(crate) mod owners;

@@ -2,6 +2,7 @@
 //! clock.
 
 mod basics;
+mod calls;
 mod deliveries;
 mod disk;
 mod ending;

@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
-/// Handed in, by being dropped, when a message and the calls that follow from it have ended.
-#[derive(Debug)]
+/// Handed in when a message and the calls that follow from it have ended, and everybody who holds it has let it go.
+#[derive(Debug, Clone)]
 pub(crate) struct Ticket {
+    _held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
     /// A place among the due records that are worked off at once, and who waits for one to be free.
     place: Option<(OwnedSemaphorePermit, Arc<Notify>)>,
     /// Closed when the ticket is handed in.
@@ -16,17 +21,17 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A place among what is worked off at once.
     pub fn place(permit: OwnedSemaphorePermit, free: Arc<Notify>) -> Self {
-        Self { place: Some((permit, free)), _end: None }
+        Self { _held: Arc::new(Held { place: Some((permit, free)), _end: None }) }
     }
 
     /// A ticket, and what completes when it is handed in.
     pub fn awaited() -> (Self, oneshot::Receiver<()>) {
         let (end, ended) = oneshot::channel();
-        (Self { place: None, _end: Some(end) }, ended)
+        (Self { _held: Arc::new(Held { place: None, _end: Some(end) }) }, ended)
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Held {
     fn drop(&mut self) {
         if let Some((permit, free)) = self.place.take() {
             drop(permit);

@@ -3,7 +3,7 @@
 //! It is told of new and removed rows by the store's commits, reads ahead, and reads everything anew now and then, so
 //! that a row that was offered in vain is offered again. What fires stays *offered* until its row is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,19 +17,12 @@ use crate::store::keys::{self, Due, DueKind};
 use crate::store::{CommitListener, Health, Put, Scan, Seq, Store, Table};
 
 use super::firing;
+use super::lane::{Lane, NEAR_MAX};
 
 /// How far ahead rows are read.
 const AHEAD: Duration = Duration::from_mins(1);
-/// When what was read ahead ends sooner than this, more is read.
-const MARGIN: Duration = Duration::from_secs(20);
-/// Rows of one kind in memory that wait for their time; twice as many for a moment.
-const NEAR_MAX: usize = 16_384;
-/// Rows of one kind that were offered and are still there.
-const OFFERED_MAX: usize = 200_000;
 /// Rows read at once.
 const PAGE: usize = 4_096;
-/// What was offered and is still there is offered again after this.
-const OFFER_AGAIN: Duration = Duration::from_mins(1);
 /// A clock that jumps ahead is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Due transactions that are worked off at once, their calls included.
@@ -50,119 +43,9 @@ pub(crate) struct Timekeeper {
     sweeps: Arc<Semaphore>,
 }
 
-/// Due rows of one kind.
-struct Lane {
-    kind: DueKind,
-    /// Known, and waiting for their time.
-    near: BTreeSet<Due>,
-    /// Fired, and when by the monotonic clock.
-    offered: BTreeMap<Due, Duration>,
-    /// Rows before this one are known.
-    known_to: Due,
-    /// Up to where everything has been read anew; `None`: nothing is being read anew.
-    anew: Option<Due>,
-    /// What was heard while rows are being read; `None`: they are not.
-    heard: Option<Vec<(Due, bool)>>,
-    /// When everything was read from the beginning.
-    read_at: Option<Duration>,
-}
-
 /// The first of all rows.
-const FIRST: (u64, [u8; 12]) = (0, [0; 12]);
-
 fn first() -> Due {
-    Due { at: Timestamp::from_millis(FIRST.0), kind: DueKind::Transaction, id: RawId(FIRST.1) }
-}
-
-impl Lane {
-    fn new(kind: DueKind) -> Self {
-        Self {
-            kind,
-            near: BTreeSet::new(),
-            offered: BTreeMap::new(),
-            known_to: first(),
-            anew: None,
-            heard: None,
-            read_at: None,
-        }
-    }
-
-    /// A row was written or removed. Whether the next one due may be another now.
-    fn hear(&mut self, due: Due, there: bool) -> bool {
-        if let Some(heard) = &mut self.heard {
-            heard.push((due, there));
-        }
-        if !there {
-            self.near.remove(&due);
-            self.offered.remove(&due);
-            return false;
-        }
-        self.know(due)
-    }
-
-    fn know(&mut self, due: Due) -> bool {
-        if due >= self.known_to || self.offered.contains_key(&due) {
-            return false;
-        }
-        self.near.insert(due);
-        // Bounded: what does not fit is not known, and is read when its time comes near.
-        if self.near.len() > 2 * NEAR_MAX {
-            while self.near.len() > NEAR_MAX
-                && let Some(last) = self.near.pop_last()
-            {
-                self.known_to = last;
-            }
-        }
-        self.near.first() == Some(&due)
-    }
-
-    /// Up to `room` rows whose time has come.
-    fn take_due(&mut self, now: Timestamp, monotonic: Duration, room: usize) -> Vec<Due> {
-        let room = room.min(OFFERED_MAX.saturating_sub(self.offered.len()));
-        let mut due = Vec::new();
-        while due.len() < room
-            && self.near.first().is_some_and(|first| first.at <= now)
-            && let Some(first) = self.near.pop_first()
-        {
-            self.offered.insert(first, monotonic);
-            due.push(first);
-        }
-        due
-    }
-
-    /// Whether everything is to be read from the beginning, and from where on rows are to be read otherwise.
-    fn wants_reading(&mut self, now: Timestamp, monotonic: Duration) -> Option<Due> {
-        if self.heard.is_some() {
-            return None;
-        }
-        let old = self.read_at.is_none_or(|at| monotonic.saturating_sub(at) >= OFFER_AGAIN);
-        if old {
-            self.read_at = Some(monotonic);
-            self.offered.retain(|_, at| monotonic.saturating_sub(*at) < OFFER_AGAIN);
-            self.anew = Some(first());
-        }
-        let room = self.near.len() < NEAR_MAX / 2;
-        let from = self.anew.or_else(|| (self.known_to.at <= now.after(MARGIN)).then_some(self.known_to));
-        from.filter(|_| old || room).inspect(|_| self.heard = Some(Vec::new()))
-    }
-
-    fn read(&mut self, rows: BTreeSet<Due>, known_to: Due) {
-        if self.anew.is_some() {
-            self.anew = (known_to < self.known_to).then_some(known_to);
-        }
-        self.known_to = self.known_to.max(known_to);
-        for due in rows {
-            self.know(due);
-        }
-        for (due, there) in self.heard.take().unwrap_or_default() {
-            if there {
-                self.know(due);
-            } else {
-                self.near.remove(&due);
-                self.offered.remove(&due);
-            }
-        }
-    }
+    Due { at: Timestamp::from_millis(0), kind: DueKind::Transaction, id: RawId([0; RawId::LEN]) }
 }
 
 impl Timekeeper {
@@ -180,7 +63,7 @@ impl Timekeeper {
     /// Forgets what it knows and reads everything anew.
     pub fn begin_anew(&self) {
         for lane in self.lanes().iter_mut() {
-            *lane = Lane { heard: lane.heard.take(), ..Lane::new(lane.kind) };
+            lane.begin_anew();
         }
         self.wake.notify_one();
     }
@@ -189,18 +72,25 @@ impl Timekeeper {
     pub fn not_taken(&self, due: &[Due]) {
         let mut lanes = self.lanes();
         for due in due {
-            for lane in lanes.iter_mut().filter(|lane| lane.kind == due.kind) {
-                lane.offered.remove(due);
+            for lane in lanes.iter_mut().filter(|lane| lane.kind() == due.kind) {
+                lane.not_taken(due);
+            }
+        }
+    }
+
+    /// Handed over to somebody who is done with them when their rows are gone.
+    pub fn taken(&self, due: &[Due]) {
+        let mut lanes = self.lanes();
+        for due in due {
+            for lane in lanes.iter_mut().filter(|lane| lane.kind() == due.kind) {
+                lane.taken(*due);
             }
         }
     }
 
     /// Rows whose time has come and that are not done with.
     pub fn backlog(&self, now: Timestamp) -> usize {
-        self.lanes()
-            .iter()
-            .map(|lane| lane.offered.len() + lane.near.iter().take_while(|due| due.at <= now).count())
-            .sum()
+        self.lanes().iter().map(|lane| lane.backlog(now)).sum()
     }
 
     /// Fires what is due until the engine is gone.
@@ -208,10 +98,12 @@ impl Timekeeper {
         loop {
             let Some(owner) = inner.upgrade() else { return };
             let wake = Arc::clone(&owner.timekeeper.wake);
+            // From before the turn on: a clock that moves during it must not make the sleep behind it a longer one.
+            let tick = owner.clock.sleep(LONGEST_SLEEP);
             let wait = owner.timekeeper.turn(&owner).await;
             let sleep = owner.clock.sleep(wait);
             drop(owner);
-            select(sleep, std::pin::pin!(wake.notified())).await;
+            select(select(tick, sleep), std::pin::pin!(wake.notified())).await;
         }
     }
 
@@ -227,23 +119,22 @@ impl Timekeeper {
                 && let Err(why) = self.read_ahead(inner, index, from, now.wall).await
             {
                 tracing::warn!(%why, "due rows cannot be read now");
-                self.lanes()[index].heard = None;
-                self.lanes()[index].read_at = None;
+                self.lanes()[index].not_read();
                 return LONGEST_SLEEP;
             }
         }
         self.fire(inner);
         let now = inner.clock.now().wall;
         let lanes = self.lanes();
-        let next = lanes.iter().filter_map(|lane| lane.near.first()).map(|due| due.at).filter(|at| *at > now).min();
+        let next = lanes.iter().filter_map(Lane::next_at).filter(|at| *at > now).min();
         next.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
     }
 
     async fn read_ahead(&self, inner: &Arc<Inner>, index: usize, from: Due, now: Timestamp) -> Result<(), Error> {
-        let kind = self.lanes()[index].kind;
+        let kind = self.lanes()[index].kind();
         let to = now.after(AHEAD);
         let (rows, known_to) = inner.reader.run(move |store| read_rows(store, kind, from, to)).await??;
-        self.lanes()[index].read(rows, known_to);
+        self.lanes()[index].read(rows, known_to, inner.clock.now());
         Ok(())
     }
 
@@ -282,7 +173,7 @@ impl CommitListener for Timekeeper {
         for put in puts.iter().filter(|put| put.key.table == Table::Due) {
             let Some(due) = keys::parse_due(&put.key.key) else { continue };
             let mut lanes = self.lanes();
-            for lane in lanes.iter_mut().filter(|lane| lane.kind == due.kind) {
+            for lane in lanes.iter_mut().filter(|lane| lane.kind() == due.kind) {
                 sooner |= lane.hear(due, put.value.is_some());
             }
         }

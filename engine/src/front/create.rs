@@ -71,7 +71,7 @@ impl Inner {
         let draft = self.draft(scope, request, &account);
         let id = draft.id;
         let first =
-            if rules.locally_signed { self.sign_here(&draft, made_at, rules, &account).await } else { Input::Submit };
+            if rules.locally_signed { self.sign_here(&draft, made_at, rules, &account).await? } else { Input::Submit };
         let watcher = self.watchers.watch(id);
         let creation = Creation { draft, made_at, first, strict, idempotency: idem };
         match self.tell(id, What::Create(Box::new(creation)), None).await? {
@@ -173,9 +173,9 @@ impl Inner {
         made_at: Timestamp,
         rules: &CodeManifest,
         account: &Arc<LoadedAccount>,
-    ) -> Input {
+    ) -> Result<Input, Error> {
         let record = machine::create(draft.clone(), made_at, rules);
-        let Some(attempt) = record.attempts.first().cloned() else { return Input::Submit };
+        let Some(attempt) = record.attempts.first().cloned() else { return Ok(Input::Submit) };
         let original_api = match draft.door {
             Door::Original => OriginalApi::Yes,
             Door::Native => OriginalApi::No,
@@ -183,11 +183,8 @@ impl Inner {
         let call = Call::Create { code: draft.channel.clone(), intent: attempt.intent.clone(), original_api };
         let number = attempt.number.to_string();
         let asked = Asked { call: Arc::new(call), number, attempt, account: Arc::clone(account) };
-        match calls::sign(self, &asked).await {
-            Some(outcome) => Input::Signed(outcome),
-            // The adapter wants to send something after all: then the intent is durable first.
-            None => Input::Submit,
-        }
+        // Without an outcome the adapter wants to send something after all: then the intent is durable first.
+        Ok(calls::sign(self, &asked).await?.map_or(Input::Submit, Input::Signed))
     }
 
     /// Tells a transaction's actor something and waits for the answer.

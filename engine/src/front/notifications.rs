@@ -193,7 +193,7 @@ impl Inner {
             Err(why) => return Taken::NotNow(why),
         }
         if let Some(time) = fact.provider_time {
-            self.births.compare(time, self.clock.now().wall);
+            self.births.overhear(time, self.clock.now());
         }
         // It proves itself and says nothing certain: the channel is to be asked.
         if matches!(fact.outcome, Outcome::Unknown(_)) {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::actors::batch::evidence_place;
+use crate::actors::transaction::{Carried, What};
 use crate::engine::Inner;
-use crate::model::{InboxId, InboxItem, Subscription, Transaction, TransactionId};
-use crate::store::keys::DueKind;
+use crate::machine::Input;
+use crate::model::{AttemptNumber, Delivery, InboxId, InboxItem, Subscription, Timestamp, Transaction, TransactionId};
+use crate::store::keys::{Due, DueKind};
 use crate::store::records::{read_record, scan_records};
 use crate::store::{Batch, RowKey, Scan, StoreError, Table, keys, notes};
 use crate::{Engine, Error};
@@ -16,7 +19,7 @@ impl Engine {
     /// [`Error::NotFound`]; [`Error::Conflict`] when it still has no home; those of every command.
     pub async fn apply_inbox(&self, id: InboxId) -> Result<(), Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move { inner.apply_item(id).await }).await
+        self.detached(async move { inner.apply_any(id).await }).await
     }
 
     /// Has a record worked on again that was set aside, and applies what came for it meanwhile. `kind` and `id` as
@@ -37,12 +40,11 @@ impl Inner {
         let (note, seen) = self.reader.record::<notes::SetAside>(flag.clone()).await?;
         note.ok_or(Error::NotFound("record that is set aside"))?;
         let (now, read) = (self.clock.now().wall, row.clone());
-        let due = self.reader.run(move |store| wanted_due(store, &read)).await??;
+        let due = self.reader.run(move |store| wanted_due(store, &read, now)).await??;
         let mut batch = Batch::default();
         batch.watch(flag.clone(), seen).remove(flag);
-        if let Some((kind, id)) = due {
-            // It is looked at at once, by the record's own due time if that has passed.
-            batch.put_marker(keys::due(now, kind, id));
+        if let Some(due) = due {
+            batch.put_marker(keys::due(due.at, due.kind, due.id));
         }
         self.store.commit(batch).await?;
         if row.table == Table::Transaction
@@ -53,6 +55,22 @@ impl Inner {
         Ok(())
     }
 
+    /// Applies an item of the inbox: a notification as it came; of an answer, the question is asked again.
+    async fn apply_any(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+        let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
+        let item = item.ok_or(Error::NotFound("notification"))?;
+        let number = AttemptNumber::parse(&item.number);
+        // An answer is sealed as evidence of its transaction, a notification as an item of the inbox.
+        let asked = number.filter(|it| self.sealer.open(evidence_place(&it.transaction), &item.raw).is_ok());
+        let Some(number) = asked else { return self.apply_item(id).await };
+        let what = What::Input(Box::new((Input::QueryNow, Carried::default())));
+        self.tell(number.transaction, what, None).await?;
+        let mut batch = Batch::default();
+        batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
+        self.store.commit(batch).await?;
+        Ok(())
+    }
+
     /// Applies the notifications that came while a transaction was set aside.
     async fn apply_what_came(self: &Arc<Self>, id: TransactionId) -> Result<(), Error> {
         let number = id.to_string();
@@ -60,7 +78,7 @@ impl Inner {
         let items = self.reader.run(move |store| scan_records::<InboxItem>(store, &scan)).await??;
         for item in items.records.into_iter().filter_map(|(_, item)| item.ok()) {
             if item.number.starts_with(&number)
-                && let Err(why) = self.apply_item(item.id).await
+                && let Err(why) = self.apply_any(item.id).await
             {
                 tracing::warn!(item = %item.id, %why, "a notification stays in the inbox");
             }
@@ -69,14 +87,18 @@ impl Inner {
     }
 }
 
-/// What is to be looked at once the record is worked on again; an error when it does not decode still.
-fn wanted_due(store: &dyn crate::store::Store, row: &RowKey) -> Result<Option<(DueKind, crate::model::RawId)>, Error> {
+/// The row of the due table that the record wants; an error when it does not decode still.
+fn wanted_due(store: &dyn crate::store::Store, row: &RowKey, now: Timestamp) -> Result<Option<Due>, Error> {
     let decodes = if row.table == Table::Transaction {
-        let read = read_record::<Transaction>(store, row);
-        read.map(|(record, _)| record.map(|record| (DueKind::Transaction, record.id.0)))
+        // Its own due time: its row may have gone while it was set aside, and only that one is its own.
+        let own = |record: Transaction| Some(Due { at: record.due_at?, kind: DueKind::Transaction, id: record.id.0 });
+        read_record::<Transaction>(store, row).map(|(record, _)| record.and_then(own))
     } else if row.table == Table::Subscription {
-        let read = read_record::<Subscription>(store, row);
-        read.map(|(record, _)| record.map(|record| (DueKind::Maintenance, record.id.0)))
+        let sweep = |record: Subscription| Due { at: now, kind: DueKind::Maintenance, id: record.id.0 };
+        read_record::<Subscription>(store, row).map(|(record, _)| record.map(sweep))
+    } else if row.table == Table::Delivery {
+        // Its row has stayed.
+        read_record::<Delivery>(store, row).map(|_| None)
     } else {
         Ok(None)
     };

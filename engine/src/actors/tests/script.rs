@@ -46,7 +46,7 @@ impl Gate {
         self.opened.notify_all();
     }
 
-    fn pass(&self) {
+    pub fn pass(&self) {
         let closed = self.closed.lock().expect("no panic");
         drop(self.opened.wait_while(closed, |closed| *closed).expect("no panic"));
     }

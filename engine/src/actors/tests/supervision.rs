@@ -10,14 +10,14 @@ use crate::machine::Input;
 use crate::model::{Requester, Timestamp, TransactionId};
 use crate::{Engine, Error};
 
-fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
+pub fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
     let (message, answer) = TransactionMessage::new(what, None);
     engine.inner().system().expect("it runs").transactions().send(id, message);
     answer
 }
 
 /// A look at the record.
-fn due() -> What {
+pub fn due() -> What {
     What::Due(Timestamp::from_millis(0))
 }
 
