@@ -22,7 +22,21 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
         return unverified("the signed notification cannot be read".to_owned());
     };
     let outcome = match body.state {
-        WireState::Paid => reply::paid(&body),
+        WireState::Paid => match reply::paid(&body) {
+            // Money moved, and how much cannot be read: look instead.
+            Outcome::Unknown(_) => return hint(body.number),
+            readable @ (Outcome::AwaitingPayer(_)
+            | Outcome::Succeeded(_)
+            | Outcome::Declined(_)
+            | Outcome::Closed
+            | Outcome::NotFound
+            | Outcome::Unpaid
+            | Outcome::NotExecuted(_)
+            | Outcome::AccountRefused(_)
+            | Outcome::Processing
+            | Outcome::Held(_)
+            | Outcome::PaidThenReturned { .. }) => readable,
+        },
         WireState::Closed if body.payment.is_none() && body.returned.is_none() => Outcome::Closed,
         WireState::Declined => Outcome::Declined(body.reason.clone().unwrap_or_default()),
         WireState::Open
@@ -35,7 +49,7 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
         | WireState::Invalid
         | WireState::Session => {
             // It is the provider's, but it says nothing that we know: look instead.
-            return Notified::Hint { number: body.number, ack: acknowledged(), refusal: refused(503) };
+            return hint(body.number);
         }
     };
     let fact = Fact {
@@ -45,6 +59,10 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
         outcome,
     };
     Notified::Verified { facts: vec![fact], ack: acknowledged(), refusal: refused(503) }
+}
+
+fn hint(number: String) -> Notified {
+    Notified::Hint { number, ack: acknowledged(), refusal: refused(503) }
 }
 
 fn unverified(reason: String) -> Notified {

@@ -91,7 +91,8 @@ fn event_of(id: crate::model::EventId, record: &Transaction, new: &NewEvent, now
         // A sum beyond the range of numbers was flagged by the machine; what is told is cut at it.
         paid_minor: record.paid_minor().unwrap_or(u64::MAX),
         refunded_minor: record.refunded_minor().unwrap_or(u64::MAX),
-        moved_minor: new.moved_minor,
+        moved_minor: new.moved.map(|moved| moved.minor()),
+        moved_currency: new.moved.map(|moved| moved.currency().code().to_owned()),
         duplicate_of: record.duplicate_of,
         reason: new.reason.clone(),
     };

@@ -307,7 +307,8 @@ async fn judge(inner: &Arc<Inner>, job: &Job, asked: &Asked, heard: Heard) -> (T
         let body = Secret::from_bytes(reply.body.to_vec());
         inner.sealer.seal(evidence_place(&job.record.id), &body, inner.entropy.as_ref())
     });
-    (Told { provider_time, digest, ..job.told(outcome) }, raw)
+    let account_revision = asked.account.record.revisions.last().map(|newest| newest.number);
+    (Told { provider_time, asked_at, account_revision, digest, ..job.told(outcome) }, raw)
 }
 
 /// Raises an alarm in a commit of its own.

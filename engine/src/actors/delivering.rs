@@ -64,7 +64,7 @@ async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error>
     match read.0.state {
         DeliveryState::Due { at } if at <= now => {}
         DeliveryState::Due { .. }
-        | DeliveryState::Held
+        | DeliveryState::Held { .. }
         | DeliveryState::Delivered { .. }
         | DeliveryState::Exhausted
         | DeliveryState::Cancelled => return Ok(true),

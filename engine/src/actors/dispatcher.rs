@@ -14,6 +14,9 @@ use crate::model::{AccountId, Attempt, AttemptNumber, CallKind, Transaction};
 use crate::secrets::Secret;
 use crate::store::Health;
 
+/// What may move money leaves within this time of the step that decided it, or never.
+pub(super) use crate::machine::transaction::START_MAX;
+
 use super::calls;
 use super::homing::{Homebound, bring_home};
 use super::ticket::Ticket;
@@ -22,8 +25,6 @@ use super::ticket::Ticket;
 const AT_ONCE: usize = 32;
 /// Calls of one account that wait, of each kind.
 const WAITING_MAX: usize = 8_192;
-/// What may move money leaves within this time of the step that decided it, or never.
-pub(super) const START_MAX: Duration = Duration::from_secs(5);
 /// From so many waiting calls on, an account's backlog no longer holds back the due records of others.
 const TICKETS_MAX: usize = 64;
 /// Places to wait that looks leave to others: what is asked for beyond them is not lost because of a step that counts
@@ -62,7 +63,15 @@ impl Job {
 
     /// What it told, without evidence.
     pub fn told(&self, outcome: Outcome) -> Told {
-        Told { number: self.number.clone(), source: self.source, outcome, provider_time: None, digest: None }
+        Told {
+            number: self.number.clone(),
+            source: self.source,
+            outcome,
+            provider_time: None,
+            asked_at: None,
+            account_revision: None,
+            digest: None,
+        }
     }
 }
 

@@ -275,8 +275,8 @@ impl Keeper {
 
     /// Pauses the account that its provider refuses, in the same commit.
     pub(super) async fn pause(&self, batch: &mut Batch, step: &Step) -> Result<(), Failure> {
-        let Some((account, reason)) = &step.pauses_account else { return Ok(()) };
-        Ok(self.inner.pause_account(batch, *account, reason).await?)
+        let Some(pause) = &step.pauses_account else { return Ok(()) };
+        Ok(self.inner.pause_account(batch, pause.account_id, &pause.reason).await?)
     }
 
     /// As of when nobody has used that once-key.

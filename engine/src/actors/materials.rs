@@ -143,6 +143,7 @@ pub(crate) fn about_account(inner: &Inner, account: &Arc<LoadedAccount>) -> Resu
         looks: 0,
         closes: 0,
         ended: None,
+        hint: None,
     };
     Ok(Asked { call: Arc::new(Call::Maintain), number: String::new(), attempt, account: Arc::clone(account) })
 }

@@ -207,6 +207,8 @@ impl Inner {
             source: Source::Notification,
             outcome: fact.outcome.clone(),
             provider_time: fact.provider_time,
+            asked_at: None,
+            account_revision: None,
             digest: Some(Sha256::digest(&raw.body).into()),
         };
         let body = Secret::from_bytes(raw.body.to_vec());

@@ -61,7 +61,7 @@ pub fn step(
             next.state = after_try(&next, resend, success, ended_at, schedule);
         }
         DeliveryInput::Hold => next.state = held(delivery.state)?,
-        DeliveryInput::Release => next.state = released(delivery, now, schedule)?,
+        DeliveryInput::Release => next.state = released(delivery.state, now)?,
         DeliveryInput::Cancel => next.state = cancelled(delivery.state)?,
         DeliveryInput::Resume => {
             next.state = resumed(delivery.state, now)?;
@@ -88,30 +88,29 @@ fn after_try(
             Some(gap) => DeliveryState::Due { at: ended_at.after(gap) },
             None => DeliveryState::Exhausted,
         },
-        DeliveryState::Held if schedule.gap_after(delivery.tries_done).is_none() => DeliveryState::Exhausted,
-        DeliveryState::Held | DeliveryState::Exhausted | DeliveryState::Cancelled => state,
+        // Held while the try was under way: the gap runs all the same.
+        DeliveryState::Held { .. } => match schedule.gap_after(delivery.tries_done) {
+            Some(gap) => DeliveryState::Held { due_at: ended_at.after(gap) },
+            None => DeliveryState::Exhausted,
+        },
+        DeliveryState::Exhausted | DeliveryState::Cancelled => state,
     }
 }
 
 fn held(state: DeliveryState) -> Result<DeliveryState, DeliveryRefusal> {
     match state {
-        DeliveryState::Due { .. } => Ok(DeliveryState::Held),
-        DeliveryState::Held | DeliveryState::Delivered { .. } | DeliveryState::Exhausted | DeliveryState::Cancelled => {
-            Err(DeliveryRefusal::Unchanged)
-        }
+        DeliveryState::Due { at } => Ok(DeliveryState::Held { due_at: at }),
+        DeliveryState::Held { .. }
+        | DeliveryState::Delivered { .. }
+        | DeliveryState::Exhausted
+        | DeliveryState::Cancelled => Err(DeliveryRefusal::Unchanged),
     }
 }
 
-/// Due now, or when the gap since the try before is over: holding shortens no gap.
-fn released(delivery: &Delivery, now: Timestamp, schedule: &Schedule) -> Result<DeliveryState, DeliveryRefusal> {
-    match delivery.state {
-        DeliveryState::Held => {
-            let gap_over = schedule.gap_after(delivery.tries_done).and_then(|gap| {
-                let scheduled = delivery.tries.iter().rev().find(|earlier| !earlier.resend);
-                scheduled.or(delivery.tries.last()).map(|before| before.ended_at.after(gap))
-            });
-            Ok(DeliveryState::Due { at: gap_over.map_or(now, |over| over.max(now)) })
-        }
+/// Due now, or when it would have been due without the hold: holding shortens no gap.
+fn released(state: DeliveryState, now: Timestamp) -> Result<DeliveryState, DeliveryRefusal> {
+    match state {
+        DeliveryState::Held { due_at } => Ok(DeliveryState::Due { at: due_at.max(now) }),
         DeliveryState::Due { .. }
         | DeliveryState::Delivered { .. }
         | DeliveryState::Exhausted
@@ -121,7 +120,7 @@ fn released(delivery: &Delivery, now: Timestamp, schedule: &Schedule) -> Result<
 
 fn cancelled(state: DeliveryState) -> Result<DeliveryState, DeliveryRefusal> {
     match state {
-        DeliveryState::Due { .. } | DeliveryState::Held => Ok(DeliveryState::Cancelled),
+        DeliveryState::Due { .. } | DeliveryState::Held { .. } => Ok(DeliveryState::Cancelled),
         DeliveryState::Delivered { .. } | DeliveryState::Exhausted | DeliveryState::Cancelled => {
             Err(DeliveryRefusal::Unchanged)
         }
@@ -132,7 +131,7 @@ fn resumed(state: DeliveryState, now: Timestamp) -> Result<DeliveryState, Delive
     match state {
         DeliveryState::Exhausted => Ok(DeliveryState::Due { at: now }),
         DeliveryState::Due { .. }
-        | DeliveryState::Held
+        | DeliveryState::Held { .. }
         | DeliveryState::Delivered { .. }
         | DeliveryState::Cancelled => Err(DeliveryRefusal::NotExhausted),
     }

@@ -32,19 +32,20 @@ fn every_state_takes_every_input() {
     let now = start().after(Duration::from_secs(10));
     let (at, later) = (start(), start().after(Duration::from_hours(1)));
     let (is_due, delivered) = (DeliveryState::Due { at: later }, DeliveryState::Delivered { at });
-    let (held, exhausted, cancelled) = (DeliveryState::Held, DeliveryState::Exhausted, DeliveryState::Cancelled);
+    let held = DeliveryState::Held { due_at: later };
+    let (exhausted, cancelled) = (DeliveryState::Exhausted, DeliveryState::Cancelled);
     let ended_at = now.after(TRY_TOOK);
     let taken = DeliveryState::Delivered { at: ended_at };
     let again = DeliveryState::Due { at: ended_at.after(ORIGINAL[1]) };
-    let scheduled = DeliveryState::Due { at: start().after(ORIGINAL[0]) };
+    let held_again = DeliveryState::Held { due_at: ended_at.after(ORIGINAL[1]) };
     let states = [is_due, held, delivered, exhausted, cancelled];
     let table: [(DeliveryInput, [Result<DeliveryState, DeliveryRefusal>; 5]); 8] = [
         (ended_try(false, 200, now), [Ok(taken), Ok(taken), Ok(delivered), Ok(taken), Ok(taken)]),
-        (ended_try(false, 204, now), [Ok(again), Ok(held), Ok(delivered), Ok(exhausted), Ok(cancelled)]),
+        (ended_try(false, 204, now), [Ok(again), Ok(held_again), Ok(delivered), Ok(exhausted), Ok(cancelled)]),
         (ended_try(true, 200, now), [Ok(taken), Ok(taken), Ok(delivered), Ok(taken), Ok(taken)]),
         (ended_try(true, 500, now), [Ok(is_due), Ok(held), Ok(delivered), Ok(exhausted), Ok(cancelled)]),
         (DeliveryInput::Hold, [Ok(held), Err(Unchanged), Err(Unchanged), Err(Unchanged), Err(Unchanged)]),
-        (DeliveryInput::Release, [Err(Unchanged), Ok(scheduled), Err(Unchanged), Err(Unchanged), Err(Unchanged)]),
+        (DeliveryInput::Release, [Err(Unchanged), Ok(is_due), Err(Unchanged), Err(Unchanged), Err(Unchanged)]),
         (DeliveryInput::Cancel, [Ok(cancelled), Ok(cancelled), Err(Unchanged), Err(Unchanged), Err(Unchanged)]),
         (
             DeliveryInput::Resume,
@@ -74,7 +75,7 @@ fn the_last_failure_exhausts_a_held_one_too() {
     // A delivery that was held while its last try was under way has no tries left when that fails.
     let mut delivery = due(start());
     delivery.tries_done = 10;
-    delivery.state = DeliveryState::Held;
+    delivery.state = DeliveryState::Held { due_at: start() };
     let after = step(&delivery, ended_try(false, 500, start()), start(), &Schedule::default()).expect("recorded");
     assert_eq!(after.state, DeliveryState::Exhausted);
 }
@@ -108,6 +109,17 @@ fn holding_shortens_no_gap() {
     for (released_at, due_at) in [(start(), gap_over), (gap_over.after(TRY_TOOK), gap_over.after(TRY_TOOK))] {
         let released = step(&held, DeliveryInput::Release, released_at, &schedule).expect("held");
         assert_eq!(released.state, DeliveryState::Due { at: due_at });
+    }
+    // Not even after so many resends that the scheduled try is kept no more.
+    let mut resent = held;
+    for _ in 0..2 * TRIES_KEPT {
+        resent = step(&resent, ended_try(true, 500, start()), start(), &schedule).expect("recorded");
+    }
+    let mut other = resent.clone();
+    other.tries.clear();
+    for held in [resent, other] {
+        let released = step(&held, DeliveryInput::Release, start(), &schedule).expect("held");
+        assert_eq!(released.state, DeliveryState::Due { at: gap_over });
     }
 }
 

@@ -44,6 +44,9 @@ pub enum Input {
     RenewActions,
     /// Verified evidence, or the lack of it after a call.
     Told(Told),
+    /// Somebody who proves nothing says that there is news of this attempt: the channel is asked soon, in whatever
+    /// status, and again until it has answered.
+    Hint(AttemptNumber),
     /// Its due time has come.
     Due,
     /// An operator vouches for what became of an attempt.
@@ -77,6 +80,11 @@ pub struct Told {
     pub outcome: Outcome,
     /// The provider's own time: signed, else the `Date` of the answer.
     pub provider_time: Option<Timestamp>,
+    /// Wall time when the call that it answers was begun, at the latest when its first byte left. `None`: not known, and
+    /// never after a moment that the answer would have to come from.
+    pub asked_at: Option<Timestamp>,
+    /// The newest revision of the account when the call was made, with whose keys it was signed; `None`: not known.
+    pub account_revision: Option<u32>,
     /// SHA-256 of the evidence as received.
     pub digest: Option<[u8; 32]>,
 }
@@ -142,13 +150,24 @@ pub struct Step {
     /// A once-key (hashed) that this step claims; the commit has *free* as its precondition.
     pub claims_once: Option<[u8; 32]>,
     /// The provider refused this account: pause its sends, in the same commit.
-    pub pauses_account: Option<(AccountId, String)>,
+    pub pauses_account: Option<AccountPause>,
     /// What is published, in the same commit.
     pub events: Vec<NewEvent>,
     /// What a person must look at, in the same commit.
     pub alarms: Vec<NewAlarm>,
     /// What to do after the commit.
     pub effects: Vec<Effect>,
+}
+
+/// An account whose sends are to pause because its provider refuses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountPause {
+    /// Which.
+    pub account_id: AccountId,
+    /// The revision that was refused. One that is not the newest any more pauses nothing: the account was repaired.
+    pub revision: u32,
+    /// Why, as the provider says; at most 300 characters.
+    pub reason: String,
 }
 
 /// An event to publish; its data is the record after the step.
@@ -158,8 +177,8 @@ pub struct NewEvent {
     pub kind: EventKind,
     /// The provider's number of the payment it is about.
     pub trade_number: Option<String>,
-    /// The amount it is about, in minor units, where it differs from the amount asked.
-    pub moved_minor: Option<u64>,
+    /// The amount it is about, where it differs from the amount asked.
+    pub moved: Option<Money>,
     /// Why, where there is a reason to tell.
     pub reason: Option<String>,
 }
@@ -175,6 +194,7 @@ pub struct NewAlarm {
 
 /// What to do after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a handful of them live for the length of one commit")]
 pub enum Effect {
     /// Ask the provider. The answer comes back as [`Input::Told`].
     Call {

@@ -7,4 +7,6 @@ mod input;
 pub mod schedule;
 pub mod transaction;
 
-pub use input::{Effect, Input, Moment, NewAlarm, NewEvent, Refusal, Source, Step, Told, Vouched, VouchedOutcome};
+pub use input::{
+    AccountPause, Effect, Input, Moment, NewAlarm, NewEvent, Refusal, Source, Step, Told, Vouched, VouchedOutcome,
+};

@@ -35,6 +35,8 @@ pub enum AlarmKind {
     LateSuccess,
     /// Paid money went back without a refund of ours.
     Returned,
+    /// More was given back than was paid.
+    OverRefunded,
     /// An answer or notification names somebody else's order, account or merchant.
     WrongOwner,
     /// The provider refuses the account itself.
@@ -51,12 +53,13 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InDoubt,
         Self::Mismatch,
         Self::Duplicate,
         Self::LateSuccess,
         Self::Returned,
+        Self::OverRefunded,
         Self::WrongOwner,
         Self::AccountRefused,
         Self::Inbox,
@@ -74,6 +77,7 @@ impl AlarmKind {
             Self::Duplicate => "duplicate",
             Self::LateSuccess => "late_success",
             Self::Returned => "returned",
+            Self::OverRefunded => "over_refunded",
             Self::WrongOwner => "wrong_owner",
             Self::AccountRefused => "account_refused",
             Self::Inbox => "inbox",

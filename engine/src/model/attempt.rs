@@ -29,6 +29,19 @@ pub struct Attempt {
     pub closes: u32,
     /// Whether it ended without money. Money ends it too, but lies in the receipts.
     pub ended: Option<AttemptEnd>,
+    /// A hint that the channel is to be asked about it, kept until a query has been answered.
+    pub hint: Option<Hint>,
+}
+
+/// Somebody who proves nothing has said that there is news of an attempt: the channel is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Hint {
+    /// When it came; a query that was asked before answers it not.
+    pub at: Timestamp,
+    /// When the channel is asked next.
+    pub next_at: Timestamp,
+    /// How often the channel was asked because of it.
+    pub looks: u32,
 }
 
 /// Everything business-relevant that a create or charge says. Calls are rebuilt from it, never from today's settings.

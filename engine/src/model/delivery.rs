@@ -44,7 +44,10 @@ pub enum DeliveryState {
         at: Timestamp,
     },
     /// Waits for the subscription to be enabled, switched to events, or its function to be registered.
-    Held,
+    Held {
+        /// When its next try is due once nothing holds it: holding shortens no gap.
+        due_at: Timestamp,
+    },
     /// The target answered 200.
     Delivered {
         /// When.

@@ -106,8 +106,10 @@ pub struct EventData {
     pub paid_minor: u64,
     /// What was given back in all, in minor units.
     pub refunded_minor: u64,
-    /// The amount that this event is about, where it differs from `amount_minor`.
+    /// The amount that this event is about, where it or its currency differs from what was asked for.
     pub moved_minor: Option<u64>,
+    /// Its currency; there exactly when `moved_minor` is.
+    pub moved_currency: Option<String>,
     /// The transaction that was paid first under the same bill number.
     pub duplicate_of: Option<TransactionId>,
     /// Why, where there is a reason to tell.

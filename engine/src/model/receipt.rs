@@ -34,7 +34,8 @@ pub enum ReceiptState {
     Counted,
     /// A further payment of a transaction that was paid already: counted and flagged.
     Duplicate,
-    /// Another amount or currency than asked: outside `paid` until an operator accepts it.
+    /// Another amount or currency than asked, or under a number that was never given: outside `paid` until an operator
+    /// accepts it.
     Mismatch,
     /// A mismatch that an operator accepted: counted.
     Accepted,

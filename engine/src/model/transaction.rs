@@ -56,9 +56,14 @@ pub struct Transaction {
     pub receipts: Vec<Receipt>,
     /// When it ended: paid, closed or failed.
     pub ended_at: Option<Timestamp>,
+    /// Whether `payment.succeeded` of its late success is held back for a person, as the app's policy then was.
+    pub success_held: bool,
     /// The transaction that was paid first under the same bill number.
     pub duplicate_of: Option<TransactionId>,
-    /// When to look at it next without being asked; the row of the `due` table.
+    /// When its own schedule looks at it next.
+    pub look_at: Option<Timestamp>,
+    /// When it is looked at next: the earliest of `look_at` and its attempts' hints; the row of the `due` table. An
+    /// open transaction always has one; one that has ended has one while an attempt's outcome or a hint is not answered.
     pub due_at: Option<Timestamp>,
     /// Number of its newest transition.
     pub transitions: u32,
@@ -241,6 +246,8 @@ pub enum CloseEvidence {
     Expired,
     /// An operator vouches for it.
     Operator,
+    /// Every attempt had ended without money: declined, not sent or closed.
+    AttemptsEnded,
 }
 
 /// Who asked for a close, and when.

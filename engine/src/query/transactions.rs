@@ -140,7 +140,7 @@ fn delivery_fits(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
 fn state_name(state: DeliveryState) -> &'static str {
     match state {
         DeliveryState::Due { .. } => "due",
-        DeliveryState::Held => "held",
+        DeliveryState::Held { .. } => "held",
         DeliveryState::Delivered { .. } => "delivered",
         DeliveryState::Exhausted => "exhausted",
         DeliveryState::Cancelled => "cancelled",

@@ -197,7 +197,8 @@ fn fans_out_in_the_commit(store: &dyn Store) {
     assert_eq!(written, Some(event.clone()));
     let by_app = Scan::prefix(Table::DeliveryByApp, &keys::owner_prefix(event.app_id, event.mode), 100);
     assert_eq!(store.scan(&by_app).expect("readable").rows.len(), 2);
-    for (number, state) in [(50, DeliveryState::Due { at: event.created_at }), (51, DeliveryState::Held)] {
+    let at = event.created_at;
+    for (number, state) in [(50, DeliveryState::Due { at }), (51, DeliveryState::Held { due_at: at })] {
         let subscription = SubscriptionId(raw(number));
         let id = fanout::delivery_id(event.id, subscription);
         let (delivery, seen) = read_record::<Delivery>(store, &keys::delivery(id)).expect("readable");

@@ -85,7 +85,8 @@ impl Fanout {
         let wanting = interests.iter().filter(|(_, interest)| interest.kinds.contains(&event.kind));
         let mut batch = Batch { puts: std::mem::take(rows), ..Batch::default() };
         for (subscription, interest) in wanting {
-            let state = if interest.held { DeliveryState::Held } else { DeliveryState::Due { at: event.created_at } };
+            let at = event.created_at;
+            let state = if interest.held { DeliveryState::Held { due_at: at } } else { DeliveryState::Due { at } };
             batch.put_delivery(None, &new_delivery(event, *subscription, (seq.0, index), state));
         }
         *rows = batch.puts;

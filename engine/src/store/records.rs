@@ -181,8 +181,9 @@ impl Batch {
 pub fn due_of_delivery(delivery: &Delivery) -> Option<Timestamp> {
     match delivery.state {
         DeliveryState::Due { at } => Some(at),
-        DeliveryState::Held | DeliveryState::Delivered { .. } | DeliveryState::Exhausted | DeliveryState::Cancelled => {
-            None
-        }
+        DeliveryState::Held { .. }
+        | DeliveryState::Delivered { .. }
+        | DeliveryState::Exhausted
+        | DeliveryState::Cancelled => None,
     }
 }

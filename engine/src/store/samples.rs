@@ -97,7 +97,9 @@ pub fn sample_transaction() -> Transaction {
         attempts: vec![sample_attempt()],
         receipts: vec![sample_receipt()],
         ended_at: None,
+        success_held: true,
         duplicate_of: Some(TransactionId(raw(5))),
+        look_at: Some(at(31)),
         due_at: Some(at(30)),
         transitions: 4,
         transition_hash: [8; 32],
@@ -127,6 +129,7 @@ pub fn sample_attempt() -> Attempt {
         looks: 2,
         closes: 0,
         ended: Some(AttemptEnd::Declined("no".to_owned())),
+        hint: Some(Hint { at: at(29), next_at: at(30), looks: 1 }),
     }
 }
 
@@ -193,7 +196,8 @@ pub fn sample_event() -> Event {
             trade_number: Some("420000".to_owned()),
             paid_minor: 1999,
             refunded_minor: 0,
-            moved_minor: None,
+            moved_minor: Some(2001),
+            moved_currency: Some("USD".to_owned()),
             duplicate_of: None,
             reason: None,
         },

@@ -60,6 +60,7 @@ pub fn test_event(app_id: AppId, mode: Mode, id: EventId, transaction_id: Transa
         paid_minor: 1,
         refunded_minor: 0,
         moved_minor: None,
+        moved_currency: None,
         duplicate_of: None,
         reason: None,
     };
@@ -109,6 +110,8 @@ struct NativeData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     moved_minor: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    moved_currency: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trade_number: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<TransactionId>,
@@ -128,7 +131,7 @@ fn original<'a>(event: &'a Event, master_key: &Secret, now: Timestamp) -> Result
         bill_num: &data.bill_num,
         channel: &data.channel,
         created_time: data.created_at.millis(),
-        currency: &data.currency,
+        currency: data.moved_currency.as_deref().unwrap_or(&data.currency),
         end_time: data.ended_at.unwrap_or(event.created_at).millis(),
         // The key is always there, also for a bill without extras.
         extras: raw(data.extras.as_deref().unwrap_or("{}"))?,
@@ -136,7 +139,8 @@ fn original<'a>(event: &'a Event, master_key: &Secret, now: Timestamp) -> Result
         sign: sign(event.app_id, master_key, now),
         status: "success",
         timestamp: now.millis(),
-        total_fee: data.amount_minor,
+        // What was paid, where an operator accepted another amount than was asked for.
+        total_fee: data.moved_minor.unwrap_or(data.amount_minor),
     })
 }
 
@@ -154,6 +158,7 @@ fn native(event: &Event) -> Result<Native<'_>, PayloadError> {
         paid_minor: data.paid_minor,
         refunded_minor: data.refunded_minor,
         moved_minor: data.moved_minor,
+        moved_currency: data.moved_currency.as_deref(),
         trade_number: data.trade_number.as_deref(),
         duplicate_of: data.duplicate_of,
         reason: data.reason.as_deref(),
@@ -244,6 +249,31 @@ mod tests {
             assert_eq!(value["data"]["duplicate_of"], "090909090909090909090909");
             assert_eq!(value["data"]["ended_at"], "2016-01-28T08:36:23.001Z");
             assert_eq!(value["data"].get("moved_minor"), None);
+            assert_eq!(value["data"].get("moved_currency"), None);
+        }
+    }
+
+    #[test]
+    fn a_payment_of_another_amount_tells_what_was_paid() {
+        // 100 CNY were asked for, something else was paid and accepted: both shapes tell the money that moved.
+        let mut event = event();
+        event.data.amount_minor = 100;
+        for (moved, currency, fee) in
+            [(None, "CNY", 100), (Some((60, "CNY")), "CNY", 60), (Some((70, "USD")), "USD", 70)]
+        {
+            event.data.moved_minor = moved.map(|(minor, _)| minor);
+            event.data.moved_currency = moved.map(|(_, currency)| currency.to_owned());
+            event.kind = EventKind::PaymentSucceeded;
+            let value: serde_json::Value = serde_json::from_str(&text(&event)).expect("JSON");
+            assert_eq!((value["totalFee"].as_u64(), value["currency"].as_str()), (Some(fee), Some(currency)));
+            event.kind = EventKind::PaymentSucceededLate;
+            let value: serde_json::Value = serde_json::from_str(&text(&event)).expect("JSON");
+            assert_eq!(
+                (value["data"]["amount_minor"].as_u64(), value["data"]["currency"].as_str()),
+                (Some(100), Some("CNY"))
+            );
+            assert_eq!(value["data"]["moved_minor"].as_u64(), moved.map(|(minor, _)| minor));
+            assert_eq!(value["data"]["moved_currency"].as_str(), moved.map(|(_, currency)| currency));
         }
     }
 }

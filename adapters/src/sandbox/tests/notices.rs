@@ -1,5 +1,6 @@
 use super::*;
 use crate::sandbox::simulator::{PayerCommandError, PayerError};
+use crate::sandbox::wire::{self, Signed};
 
 #[tokio::test]
 async fn payer_commands_do_what_they_say() {
@@ -98,6 +99,46 @@ async fn notices_prove_themselves_or_nothing() {
     }
     world.clock.advance(Duration::from_secs(301));
     assert_eq!(names(&[world.notified(&good)]), ["unverified"], "replayed too late");
+}
+
+#[test]
+fn a_signed_notice_that_cannot_be_read_is_a_hint() {
+    // It proves who speaks and not what was paid: the channel is asked, and the notice is not taken for a fact.
+    let world = World::new();
+    let payment =
+        serde_json::json!({ "trade_number": "T1", "amount": 5, "currency": "CNY", "paid_at": "2026-11-22T08:15:30Z" });
+    let returned = serde_json::json!({ "refund_number": "R1", "amount": u64::MAX, "by": "console" });
+    let table = [
+        (serde_json::json!({ "state": "paid" }), "hint"),
+        (
+            serde_json::json!({ "state": "paid", "payment": { "trade_number": "T1", "amount": u64::MAX, "currency": "CNY", "paid_at": "2026-11-22T08:15:30Z" } }),
+            "hint",
+        ),
+        (
+            serde_json::json!({ "state": "paid", "payment": { "trade_number": "T1", "amount": 5, "currency": "fen", "paid_at": "2026-11-22T08:15:30Z" } }),
+            "hint",
+        ),
+        (serde_json::json!({ "state": "paid", "payment": payment, "returned": returned }), "hint"),
+        (serde_json::json!({ "state": "closed", "payment": payment }), "hint"),
+        (serde_json::json!({ "state": "paid", "payment": payment }), "succeeded"),
+    ];
+    for (mut body, read) in table {
+        body["merchant_id"] = MERCHANT.into();
+        body["number"] = NUMBER.into();
+        let body = serde_json::to_vec(&body).expect("JSON");
+        let at = world.clock.now().wall;
+        let signature = wire::sign(&Secret::from_text(SECRET), Signed::Notice, at, &body);
+        let headers = vec![(wire::SIGNATURE_HEADER.to_owned(), signature)];
+        let notice = Notice { url: NOTIFY_URL.to_owned(), headers, body: body.into() };
+        let notified = world.notified(&notice);
+        let number = match &notified {
+            Notified::Hint { number, .. } => Some(number.as_str()),
+            Notified::Verified { .. } | Notified::NeedMaterial(_) | Notified::Unverified { .. } => None,
+        };
+        assert_eq!(number.is_some(), read == "hint");
+        assert!(number.is_none_or(|number| number == NUMBER));
+        assert_eq!(names(&[notified]), [read]);
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ impl Payments {
             paid_minor: record.amount.minor(),
             refunded_minor: 0,
             moved_minor: None,
+            moved_currency: None,
             duplicate_of: None,
             reason: None,
         };

@@ -30,7 +30,7 @@ fn heavy(world: &World, subscription: &Subscription) -> Delivery {
         kind: EventKind::PaymentSucceeded,
         transaction_id: world.engine.inner().ids.next(),
         created_at: now,
-        state: DeliveryState::Held,
+        state: DeliveryState::Held { due_at: now },
         tries_done: 5,
         tries: tries
             .map(|number| DeliveryTry { number, resend: true, started_at: now, ended_at: now, result: result.clone() })
@@ -77,7 +77,7 @@ async fn a_delivery_is_not_held_by_what_its_subscription_was() {
     let newest = delivering::read_subscription(inner, subscription.id).await.expect("it is there");
     let kept = delivering::keep_back(inner, &read, (&newest.0, newest.1), DeliveryInput::Hold, None).await;
     assert_eq!(kept, Ok(true));
-    assert_eq!(all(&world).await[0].state, DeliveryState::Held);
+    assert!(matches!(all(&world).await[0].state, DeliveryState::Held { .. }));
     assert_eq!(newest.0.state, SubscriptionState::Enabled);
 }
 

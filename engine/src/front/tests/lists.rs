@@ -230,7 +230,11 @@ async fn deliveries_are_listed_by_app_subscription_transaction_and_state() {
             mode: world_of,
             subscription_id: if at == 5 { subscriptions[2] } else { subscriptions[at % 2] },
             transaction_id: transactions[usize::from(at > 2)],
-            state: if at == 4 { DeliveryState::Exhausted } else { DeliveryState::Held },
+            state: if at == 4 {
+                DeliveryState::Exhausted
+            } else {
+                DeliveryState::Held { due_at: sample_delivery().created_at }
+            },
             ..sample_delivery()
         };
         let mut batch = Batch::default();

@@ -29,7 +29,7 @@ pub enum BillDecision {
 }
 
 /// The transactions that [`bill_decision`] wants to see, without repeats: the first paid, the newest and the first.
-/// The row names no others. Empty when nothing under it is open or paid.
+/// The row names no others: see [`bill_needs_index`]. Empty when nothing under it is open or paid.
 #[must_use]
 pub fn bill_candidates(bill: &Bill) -> Vec<TransactionId> {
     let mut ids = Vec::new();
@@ -43,10 +43,22 @@ pub fn bill_candidates(bill: &Bill) -> Vec<TransactionId> {
     ids
 }
 
+/// Whether the records of the bill index are to be read too before [`bill_decision`]: among those that the row names
+/// none is the one that a repeat means, and it has more open ones than they are.
+///
+/// `candidates` are the records of [`bill_candidates`]; what the index names is added behind them, in whatever order and
+/// with or without repeats.
+#[must_use]
+pub fn bill_needs_index(bill: &Bill, candidates: &[&Transaction], door: Door, content_digest: &[u8; 32]) -> bool {
+    let found = candidates.iter().any(|record| stands(record) && is_same(record, door, content_digest));
+    let open = u32::try_from(candidates.iter().filter(|record| record.is_open()).count()).unwrap_or(u32::MAX);
+    !found && open < bill.open
+}
+
 /// Whether a request may make a new transaction under a bill number.
 ///
 /// `strict`: the rule holds for this request: always for [`Door::Native`], for [`Door::Original`] where the app turned
-/// it on. `candidates` are the records of [`bill_candidates`]. While one of them is open or paid, the request is a
+/// it on. `candidates` are the records of [`bill_candidates`], and those of the index where [`bill_needs_index`]. While one of them is open or paid, the request is a
 /// repeat of the one that came through the same door with the same content, and a conflict otherwise.
 #[must_use]
 pub fn bill_decision(
@@ -61,9 +73,14 @@ pub fn bill_decision(
         return BillDecision::New;
     }
     let mut standing = candidates.iter().filter(|record| stands(record));
-    let same = |record: &&&Transaction| record.door == door && record.content_digest == *content_digest;
+    let same = |record: &&&Transaction| is_same(record, door, content_digest);
     let first = standing.clone().next().map_or(bill.newest, |record| record.id);
     standing.find(same).map_or(BillDecision::Conflict(first), |record| BillDecision::Reuse(record.id))
+}
+
+/// Whether it came through the same door with the same content.
+fn is_same(record: &Transaction, door: Door, content_digest: &[u8; 32]) -> bool {
+    record.door == door && record.content_digest == *content_digest
 }
 
 /// Whether it is open or paid.

@@ -85,7 +85,9 @@ pub fn create(draft: Draft, now: Timestamp, rules: &CodeManifest) -> Transaction
         attempts: vec![new_attempt(number, now, draft.account_id, draft.revision, intent)],
         receipts: Vec::new(),
         ended_at: None,
+        success_held: false,
         duplicate_of: None,
+        look_at: Some(now),
         due_at: Some(now),
         transitions: 0,
         transition_hash: [0; 32],
@@ -113,5 +115,6 @@ pub(super) fn new_attempt(
         looks: 0,
         closes: 0,
         ended: None,
+        hint: None,
     }
 }

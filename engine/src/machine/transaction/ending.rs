@@ -7,9 +7,13 @@ use crate::model::{
 use super::work::{Work, clip};
 use super::{closing, looks};
 
-/// An attempt ended without money; the transaction follows when all have.
+/// An attempt ended without money, by the channel's word; the transaction follows when all have.
 pub(super) fn end_attempt(work: &mut Work<'_>, index: usize, end: AttemptEnd) {
-    end_by(work, index, end, CloseEvidence::Channel);
+    let evidence = match end {
+        AttemptEnd::Closed => CloseEvidence::Channel,
+        AttemptEnd::Declined(_) | AttemptEnd::NotSent(_) => CloseEvidence::AttemptsEnded,
+    };
+    end_by(work, index, end, evidence);
 }
 
 /// As [`end_attempt`]; `evidence` is what closes the transaction if this closes it.
@@ -82,7 +86,7 @@ pub(super) fn conclude(work: &mut Work<'_>, evidence: CloseEvidence) {
             fail(work, &reason);
         }
         Some(AttemptEnd::Declined(_) | AttemptEnd::NotSent(_) | AttemptEnd::Closed) | None => {
-            let never = none_sent && evidence == CloseEvidence::Channel;
+            let never = none_sent && evidence == CloseEvidence::AttemptsEnded;
             close(work, if never { CloseEvidence::NeverSent } else { evidence });
         }
     }
@@ -94,6 +98,7 @@ pub(super) fn close(work: &mut Work<'_>, evidence: CloseEvidence) {
         CloseEvidence::NeverSent => "nothing of it was ever executed at the channel",
         CloseEvidence::Channel => "the channel says that it is closed",
         CloseEvidence::Expired => "after its signed expiry the channel holds no payment for it",
+        CloseEvidence::AttemptsEnded => "every attempt of it had ended without money",
         CloseEvidence::Operator => "an operator vouches that it was not paid",
     };
     end(work, Status::Closed { evidence });

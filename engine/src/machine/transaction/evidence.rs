@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use crate::channel::Outcome;
-use crate::machine::{Source, Told};
+use crate::machine::{AccountPause, Source, Told};
 use crate::model::{
     AlarmKind, AttemptEnd, CallKind, CloseEvidence, LastOutcome, NamedAction, PayerStep, Status, Submission,
 };
 
 use super::work::{Work, clip};
-use super::{closing, ending, looks, money, returned, sending, submit};
+use super::{aftermath, closing, ending, hints, looks, money, returned, sending, submit};
 
 /// How long queries of an account wait that the provider has refused.
 const REFUSED_WAIT: Duration = Duration::from_hours(1);
 
 /// Of what a word without money speaks.
-enum About<'a> {
+pub(super) enum About<'a> {
     /// Of one send of a create or charge.
     Send,
     /// Of the order at the channel.
@@ -37,6 +37,9 @@ pub(super) fn told(work: &mut Work<'_>, told: &Told) {
         return;
     }
     let index = work.attempt_index(&told.number);
+    if let Some(index) = index {
+        hints::answered(work, index, told);
+    }
     match &told.outcome {
         Outcome::Succeeded(paid) => {
             note_executed(work, index, told);
@@ -109,10 +112,11 @@ fn describe(outcome: &Outcome) -> String {
 /// A word without money about attempt `index`.
 fn without_money(work: &mut Work<'_>, index: usize, told: &Told) {
     if let (Outcome::AccountRefused(why), Source::Answer { .. }) = (&told.outcome, told.source) {
-        refuse_account(work, index, why);
+        refuse_account(work, index, why, told.account_revision);
     }
-    let ended = work.record.attempts.get(index).is_none_or(|attempt| attempt.ended.is_some());
-    if !work.record.is_open() || ended {
+    let Some(attempt) = work.record.attempts.get(index) else { return };
+    let stands = work.record.is_open() && attempt.ended.is_none() || aftermath::is_doubtful(&work.record, attempt);
+    if !stands {
         work.note(format!("told {}: it has ended, nothing changes", told.outcome.name()));
         return;
     }
@@ -124,7 +128,7 @@ fn without_money(work: &mut Work<'_>, index: usize, told: &Told) {
         ending::end_attempt(work, index, AttemptEnd::Closed);
         return;
     }
-    if matches!(about, About::Order) && closing::expiry_has_closed(work, index, &told.outcome, told.provider_time) {
+    if matches!(about, About::Order) && closing::expiry_has_closed(work, index, told) {
         ending::end_by(work, index, AttemptEnd::Closed, CloseEvidence::Expired);
         return;
     }
@@ -136,8 +140,9 @@ fn without_money(work: &mut Work<'_>, index: usize, told: &Told) {
         },
         Status::AwaitingPayer { .. } => while_awaiting(work, index, &about, told),
         Status::Closing => while_closing(work, &about, told),
+        Status::Succeeded { .. } => aftermath::told(work, index, &about, told),
         // Not the newest attempt's: it belongs to its attempt and moves nothing.
-        Status::Submitting { .. } | Status::Succeeded { .. } | Status::Failed { .. } | Status::Closed { .. } => {}
+        Status::Submitting { .. } | Status::Failed { .. } | Status::Closed { .. } => {}
     }
     slow_down(work, told);
 }
@@ -178,11 +183,13 @@ fn about(told: &Told) -> About<'_> {
     }
 }
 
-/// The provider refuses the account itself: its sends pause, a person is told.
-pub(super) fn refuse_account(work: &mut Work<'_>, index: usize, why: &str) {
+/// The provider refuses the account itself: its sends pause, a person is told. `revision` is the newest one then.
+pub(super) fn refuse_account(work: &mut Work<'_>, index: usize, why: &str, revision: Option<u32>) {
     let Some(attempt) = work.record.attempts.get(index) else { return };
     let account = attempt.account_id;
-    work.pauses_account = Some((account, clip(why)));
+    // The newest one when the attempt was made was no older than what the call used.
+    let revision = revision.unwrap_or(attempt.revision);
+    work.pauses_account = Some(AccountPause { account_id: account, revision, reason: clip(why) });
     work.alarm(AlarmKind::AccountRefused, &format!("the provider refuses account {account}: {why}"));
 }
 
@@ -246,7 +253,7 @@ fn opened(work: &mut Work<'_>, actions: &[NamedAction]) {
 /// The channel does not know the order of a create.
 fn not_found(work: &mut Work<'_>, index: usize, told: &Told) {
     let Some(attempt) = work.record.attempts.get(index) else { return };
-    if !sending::not_found_counts(work, attempt, told.provider_time) {
+    if !sending::not_found_counts(work, attempt, told) {
         look_when_visible(work, index);
     } else if work.record.close_requested.is_none() {
         sending::resend_unknown_order(work, index);
@@ -258,9 +265,10 @@ fn not_found(work: &mut Work<'_>, index: usize, told: &Told) {
 /// A *not found* of too early a moment: looks again when it will mean something.
 fn look_when_visible(work: &mut Work<'_>, index: usize) {
     let from = work.record.attempts.get(index).and_then(|attempt| sending::visible_from(attempt, work));
-    if let Some(from) = from.filter(|from| *from > work.now()) {
-        let wait = from.since(work.now());
-        work.look_within(wait);
+    match from.filter(|from| *from > work.now()) {
+        Some(from) => work.look_within(from.since(work.now())),
+        // It was asked too early and answered late, or the provider's clock is behind.
+        None => look_soon(work, index),
     }
     work.note("it is too early for that to mean anything");
 }
@@ -286,11 +294,8 @@ fn while_charging(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &T
             ending::end_attempt(work, index, AttemptEnd::NotSent(why.clone()));
         }
         (About::Order, Outcome::NotFound) => {
-            let believed = work
-                .record
-                .attempts
-                .get(index)
-                .is_some_and(|attempt| sending::not_found_counts(work, attempt, told.provider_time));
+            let believed =
+                work.record.attempts.get(index).is_some_and(|attempt| sending::not_found_counts(work, attempt, told));
             if believed {
                 let why = "the channel does not know the charge".to_owned();
                 ending::end_attempt(work, index, AttemptEnd::NotSent(why));

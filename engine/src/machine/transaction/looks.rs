@@ -100,6 +100,11 @@ pub(super) fn due_awaiting(work: &mut Work<'_>) {
     if closing::expire(work) {
         return;
     }
+    if closing::expired_by_wall(work) {
+        // The answer to this shows what time it is.
+        work.note("it has expired by the wall clock alone");
+        work.ask(CallKind::Query);
+    }
     if work.all_ended() {
         closing::look_daily(work);
     } else if work.record.close_requested.is_some() {
@@ -126,7 +131,7 @@ pub(super) fn ask_while_awaiting(work: &mut Work<'_>) {
 }
 
 /// Counts a look of attempt `index`. How many there were before.
-fn count_look(work: &mut Work<'_>, index: usize) -> u32 {
+pub(super) fn count_look(work: &mut Work<'_>, index: usize) -> u32 {
     let Some(attempt) = work.record.attempts.get_mut(index) else { return 0 };
     let before = attempt.looks;
     attempt.looks = before.saturating_add(1);

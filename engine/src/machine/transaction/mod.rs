@@ -2,11 +2,13 @@
 //!
 //! One match on (status, input), with every arm written; each idea it calls has a file of its own.
 
+mod aftermath;
 mod bill;
 mod closing;
 mod draft;
 mod ending;
 mod evidence;
+mod hints;
 mod looks;
 mod money;
 mod operator;
@@ -18,9 +20,10 @@ mod submit;
 mod tests;
 mod work;
 
-pub use bill::{BillDecision, bill_after_create, bill_candidates, bill_decision};
+pub use bill::{BillDecision, bill_after_create, bill_candidates, bill_decision, bill_needs_index};
 pub use draft::{Draft, create};
 pub use resume::resume;
+pub use sending::{START_MAX, may_start_until};
 
 use crate::channel::CodeManifest;
 use crate::machine::{Input, Moment, Refusal, Source, Step};
@@ -51,7 +54,7 @@ impl AppPolicy {
 /// `rules` are those of the record's channel code; `bill` is its Bill row as read.
 ///
 /// # Errors
-/// A command that cannot be taken is a [`Refusal`]. [`Input::Told`] and [`Input::Due`] are never refused.
+/// A command that cannot be taken is a [`Refusal`]. [`Input::Told`], [`Input::Hint`] and [`Input::Due`] are never refused.
 #[expect(clippy::match_same_arms, reason = "the table is read input by input")]
 pub fn step(
     record: &Transaction,
@@ -66,6 +69,9 @@ pub fn step(
     let it = &mut work;
     let fits_not = || Err(Refusal::Status(record.status.name()));
     let has_ended = || Err(Refusal::Ended(record.status.name()));
+    if matches!(input, Input::Due) {
+        hints::due(it);
+    }
     match (&record.status, input) {
         (Created, Input::Submit) => submit::submit(it)?,
         (Submitting { .. } | AwaitingPayer { .. } | Closing, Input::Submit) => return fits_not(),
@@ -113,12 +119,24 @@ pub fn step(
             Input::Told(told),
         ) => evidence::told(it, told),
 
-        (Succeeded { .. } | Failed { .. } | Closed { .. }, Input::Due) => it.note("it has ended"),
-        (Created | Submitting { .. } | AwaitingPayer { .. } | Closing, Input::Due)
-            if record.due_at.is_some_and(|due| moment.wall < due) =>
+        (
+            Created
+            | Submitting { .. }
+            | AwaitingPayer { .. }
+            | Closing
+            | Succeeded { .. }
+            | Failed { .. }
+            | Closed { .. },
+            Input::Hint(number),
+        ) => hints::take(it, number),
+
+        (Created | Submitting { .. } | AwaitingPayer { .. } | Closing | Succeeded { .. }, Input::Due)
+            if !it.look_is_due() =>
         {
-            it.note("it is not due yet");
+            it.note("its own look is not due yet");
         }
+        (Succeeded { .. }, Input::Due) => aftermath::due(it),
+        (Failed { .. } | Closed { .. }, Input::Due) => it.note("it has ended"),
         (Created, Input::Due) => submit::due_unsent(it),
         (Submitting { what: Submission::Create }, Input::Due) => looks::due_submitting(it),
         (Submitting { what: Submission::Charge }, Input::Due) => looks::due_charging(it),
@@ -169,6 +187,7 @@ fn cause(input: &Input) -> Cause {
         Input::Close(Requester::Merchant | Requester::Operator) => Cause::Command("close".to_owned()),
         Input::Close(Requester::Expiry) | Input::Due => Cause::Clock,
         Input::QueryNow => Cause::Command("query".to_owned()),
+        Input::Hint(_) => Cause::Command("hint".to_owned()),
         Input::Authorize { .. } => Cause::Command("authorize".to_owned()),
         Input::RenewActions => Cause::Command("renew_actions".to_owned()),
         Input::Told(told) => match told.source {

@@ -29,19 +29,26 @@ pub(super) fn succeeded(work: &mut Work<'_>, number: &AttemptNumber, paid: &Paid
 
 /// Books a receipt under its key. `None`: it is there already.
 pub(super) fn book(work: &mut Work<'_>, number: &AttemptNumber, paid: &Paid) -> Option<usize> {
-    let same = |receipt: &Receipt| receipt.number == *number && receipt.trade_number == paid.trade_number;
-    if work.record.receipts.iter().any(same) {
+    let same = |receipt: &&Receipt| receipt.number == *number && receipt.trade_number == paid.trade_number;
+    if let Some(booked) = work.record.receipts.iter().find(same).map(|receipt| receipt.amount) {
+        if booked != paid.amount {
+            let text =
+                format!("payment {} was booked as {booked} and is now told as {}", paid.trade_number, paid.amount);
+            work.note(text.clone());
+            work.alarm(AlarmKind::Mismatch, &text);
+        }
         return None;
     }
     let now = work.now();
-    let state = if paid.amount != work.record.amount {
+    let known = work.attempt_index(number).is_some();
+    let state = if !known || paid.amount != work.record.amount {
         ReceiptState::Mismatch
     } else if work.record.receipts.iter().any(Receipt::counts) {
         ReceiptState::Duplicate
     } else {
         ReceiptState::Counted
     };
-    if work.attempt_index(number).is_none() {
+    if !known {
         let text = format!("{} was paid under {number}, an attempt that was never made", paid.amount);
         work.alarm(AlarmKind::WrongOwner, &text);
     }
@@ -71,16 +78,20 @@ pub(super) fn follow(work: &mut Work<'_>, index: usize, telling: Telling) {
     }
 }
 
-/// Money of another amount or currency: outside the sums until an operator accepts it.
+/// Money of another amount or currency, or under a number that was never given: outside the sums until an operator accepts it.
 fn mismatch(work: &mut Work<'_>, trade_number: String, amount: Money) {
-    let text = format!("{amount} was paid, {} was asked for", work.record.amount);
+    let text = if amount == work.record.amount {
+        format!("{amount} was paid under a number that was never given")
+    } else {
+        format!("{amount} was paid, {} was asked for", work.record.amount)
+    };
     work.note(format!("{text}: a person must look"));
     work.flag(Attention::Mismatch);
     work.alarm(AlarmKind::Mismatch, &text);
     let event = NewEvent {
         kind: EventKind::PaymentMismatch,
         trade_number: Some(trade_number),
-        moved_minor: differing(work.record.amount, amount),
+        moved: differing(work.record.amount, amount),
         reason: Some(text),
     };
     work.publish(event);
@@ -95,7 +106,7 @@ pub(super) fn duplicate(work: &mut Work<'_>, trade_number: String, amount: Money
     let event = NewEvent {
         kind: EventKind::PaymentDuplicate,
         trade_number: Some(trade_number),
-        moved_minor: differing(work.record.amount, amount),
+        moved: differing(work.record.amount, amount),
         reason: Some(clip(&text)),
     };
     work.publish(event);
@@ -136,7 +147,7 @@ fn tell(work: &mut Work<'_>, trade_number: &str, amount: Money, late: bool, tell
     let event = |kind| NewEvent {
         kind,
         trade_number: Some(trade_number.to_owned()),
-        moved_minor: differing(work.record.amount, amount),
+        moved: differing(work.record.amount, amount),
         reason: None,
     };
     let (success, success_late) = (event(EventKind::PaymentSucceeded), event(EventKind::PaymentSucceededLate));
@@ -151,6 +162,8 @@ fn tell(work: &mut Work<'_>, trade_number: &str, amount: Money, late: bool, tell
     }
     if work.policy.publishes_late(work.record.door) {
         work.publish(success);
+    } else {
+        work.record.success_held = true;
     }
     work.flag(Attention::LateSuccess);
     work.alarm(AlarmKind::LateSuccess, &format!("{amount} was paid after the transaction had ended"));
@@ -166,13 +179,13 @@ fn second_of_bill(work: &mut Work<'_>, trade_number: &str, amount: Money, other:
     let event = NewEvent {
         kind: EventKind::PaymentDuplicate,
         trade_number: Some(trade_number.to_owned()),
-        moved_minor: differing(work.record.amount, amount),
+        moved: differing(work.record.amount, amount),
         reason: Some(text),
     };
     work.publish(event);
 }
 
 /// The amount an event is about, where it differs from the one asked for.
-fn differing(asked: Money, amount: Money) -> Option<u64> {
-    (asked != amount).then(|| amount.minor())
+pub(super) fn differing(asked: Money, amount: Money) -> Option<Money> {
+    (asked != amount).then_some(amount)
 }

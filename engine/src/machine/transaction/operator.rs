@@ -4,6 +4,7 @@ use crate::channel::Paid;
 use crate::machine::{NewEvent, Refusal, Vouched, VouchedOutcome};
 use crate::model::{AttemptEnd, Attention, CloseEvidence, EventKind, Receipt, ReceiptState, Status};
 
+use super::aftermath;
 use super::ending;
 use super::money::{self, Telling};
 use super::sending;
@@ -27,7 +28,7 @@ pub(super) fn vouch(work: &mut Work<'_>, vouched: &Vouched) -> Result<(), Refusa
 
 fn not_paid(work: &mut Work<'_>, index: usize) -> Result<(), Refusal> {
     match work.record.status {
-        Status::Succeeded { .. } => return Err(Refusal::Contradicts("money was received".to_owned())),
+        Status::Succeeded { .. } => return not_paid_either(work, index),
         Status::Failed { .. } | Status::Closed { .. } => return Err(Refusal::Ended(work.record.status.name())),
         Status::Created | Status::Submitting { .. } | Status::AwaitingPayer { .. } | Status::Closing => {}
     }
@@ -48,6 +49,20 @@ fn not_paid(work: &mut Work<'_>, index: usize) -> Result<(), Refusal> {
     if work.record.is_open() && work.all_ended() {
         ending::close(work, CloseEvidence::Operator);
     }
+    Ok(())
+}
+
+/// Of a paid transaction, an operator can end an attempt of unknown outcome; the status stays.
+fn not_paid_either(work: &mut Work<'_>, index: usize) -> Result<(), Refusal> {
+    let Some(attempt) = work.record.attempts.get(index) else { return Ok(()) };
+    if !aftermath::is_doubtful(&work.record, attempt) {
+        return Err(Refusal::Contradicts("money was received".to_owned()));
+    }
+    if !sending::sending_is_over(work, attempt) {
+        return Err(Refusal::Contradicts("a call of this attempt is still under way".to_owned()));
+    }
+    work.note("an operator vouches that this attempt was not paid");
+    ending::end_by(work, index, AttemptEnd::Closed, CloseEvidence::Operator);
     Ok(())
 }
 
@@ -87,9 +102,12 @@ pub(super) fn accept_late(work: &mut Work<'_>) {
     }
     work.unflag(Attention::LateSuccess);
     work.note("an operator accepts the late success");
-    if !work.policy.publishes_late(work.record.door) {
+    // What was published then decides, not what today's policy says.
+    if work.record.success_held {
+        work.record.success_held = false;
         let counted = work.record.receipts.iter().find(|receipt| receipt.counts());
         let trade_number = counted.map(|receipt| receipt.trade_number.clone());
-        work.publish(NewEvent { kind: EventKind::PaymentSucceeded, trade_number, moved_minor: None, reason: None });
+        let moved = counted.and_then(|receipt| money::differing(work.record.amount, receipt.amount));
+        work.publish(NewEvent { kind: EventKind::PaymentSucceeded, trade_number, moved, reason: None });
     }
 }

@@ -26,6 +26,9 @@ pub fn resume(record: &Transaction, moment: Moment, rules: &CodeManifest) -> Vec
         Status::Submitting { .. } => queries().collect(),
         Status::AwaitingPayer { .. } => due.into_iter().collect(),
         Status::Closing => queries().chain(due).collect(),
-        Status::Succeeded { .. } | Status::Failed { .. } | Status::Closed { .. } => Vec::new(),
+        Status::Succeeded { .. } | Status::Failed { .. } | Status::Closed { .. } => {
+            // An attempt of unknown outcome, or a hint that nothing has answered.
+            due.filter(|_| record.due_at.is_some()).into_iter().collect()
+        }
     }
 }

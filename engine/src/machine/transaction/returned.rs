@@ -38,7 +38,7 @@ pub(super) fn paid_then_returned(work: &mut Work<'_>, number: &AttemptNumber, pa
         work.note("what went back is explained by our own refunds");
         return;
     };
-    let settled = figure.is_final && rest > 0;
+    let settled = is_certain(receipt, figure) && rest > 0;
     if is_new {
         money::follow(work, index, if settled { Telling::Success } else { Telling::Withheld });
     }
@@ -47,6 +47,11 @@ pub(super) fn paid_then_returned(work: &mut Work<'_>, number: &AttemptNumber, pa
     } else if !is_new {
         work.note("told of a return that is noted already");
     }
+}
+
+/// Whether the figure says for good what of this receipt went back.
+fn is_certain(receipt: &Receipt, figure: &Figure<'_>) -> bool {
+    figure.is_final && figure.returned.currency() == receipt.amount.currency()
 }
 
 /// What went back beside our own refunds, in minor units of the receipt's currency. `None`: our refunds explain it.
@@ -66,7 +71,7 @@ fn rest_of(receipt: &Receipt, figure: &Figure<'_>) -> Option<u64> {
 fn note_return(work: &mut Work<'_>, index: usize, rest: u64, figure: &Figure<'_>) -> bool {
     let at = work.now();
     let Some(receipt) = work.record.receipts.get_mut(index) else { return false };
-    let certain = figure.is_final && figure.returned.currency() == receipt.amount.currency();
+    let certain = is_certain(receipt, figure);
     if let Some(noted) = &receipt.returned {
         // Final figures are sums that only grow; a stale notice takes nothing back.
         let stale = noted.is_final && (!certain || noted.amount_minor >= rest);
@@ -87,8 +92,9 @@ fn note_return(work: &mut Work<'_>, index: usize, rest: u64, figure: &Figure<'_>
     };
     receipt.returned = Some(ExternalReturn { key, amount_minor: rest, by: clip(figure.by), is_final: certain, at });
     let over = receipt.amount.minor() < rest.saturating_add(receipt.refunded_minor);
-    if over {
-        work.flag(Attention::OverRefunded);
+    if over && work.flag(Attention::OverRefunded) {
+        let text = format!("more was given back than was paid: {}, by {}", figure.returned, clip(figure.by));
+        work.alarm(AlarmKind::OverRefunded, &text);
     }
     true
 }
@@ -97,12 +103,14 @@ fn tell(work: &mut Work<'_>, index: usize, rest: u64, figure: &Figure<'_>, settl
     let Some(receipt) = work.record.receipts.get(index) else { return };
     let trade_number = receipt.trade_number.clone();
     let mismatch = receipt.state == ReceiptState::Mismatch;
+    let moved = Money::new(rest, receipt.amount.currency()).ok();
+    let certain = is_certain(receipt, figure);
     let text = format!(
         "{} of {} went back, by {}, {}",
         figure.returned,
         receipt.amount,
         figure.by,
-        if figure.is_final { "final" } else { "not final" }
+        if certain { "final" } else { "not final" }
     );
     work.note(text.clone());
     if !settled || mismatch {
@@ -112,7 +120,7 @@ fn tell(work: &mut Work<'_>, index: usize, rest: u64, figure: &Figure<'_>, settl
     let event = NewEvent {
         kind: EventKind::PaymentReturned,
         trade_number: Some(trade_number),
-        moved_minor: Some(rest),
+        moved,
         reason: Some(clip(&text)),
     };
     work.publish(event);

@@ -1,6 +1,8 @@
 //! Sends of a create or charge: their bookkeeping, when one may follow, and the renewal of payer actions.
 
-use crate::channel::{Outcome, Recreate};
+use std::time::Duration;
+
+use crate::channel::{CodeManifest, Outcome, Recreate};
 use crate::machine::{Effect, Moment, Source, Told};
 use crate::model::{
     Attempt, AttemptEnd, CallKind, NamedAction, PayerStep, Send, SendState, Status, Submission, Timestamp, Transaction,
@@ -11,6 +13,24 @@ use super::{closing, ending, looks};
 
 /// So many sends of an attempt are kept, and so many are made to get a lost order or payer action back.
 const SENDS_KEPT: usize = 16;
+
+/// A create or charge that has not been started so long after its send was noted is not started any more: it comes home
+/// as *not executed*. Only so can anybody say when nothing of it is on its way.
+pub const START_MAX: Duration = Duration::from_secs(5);
+
+/// How much longer than its deadline the end of a call may take, here and at the channel.
+const END_GRACE: Duration = Duration::from_secs(2);
+
+/// Until when the newest send of an attempt may be started, inclusive. `None`: it was never sent.
+#[must_use]
+pub fn may_start_until(attempt: &Attempt) -> Option<Timestamp> {
+    attempt.sends.last().map(|send| send.at.after(START_MAX))
+}
+
+/// From when on nothing of a send is on its way: it was started in time, and its call is over, with all its steps.
+pub(super) fn over_at(send: &Send, rules: &CodeManifest) -> Timestamp {
+    send.at.after(START_MAX.saturating_add(rules.call_deadline).saturating_add(END_GRACE))
+}
 
 /// Whether `at` has passed by both clocks of ours: a jump of the wall clock alone proves nothing.
 ///
@@ -25,26 +45,26 @@ pub(super) fn passed_here(record: &Transaction, moment: Moment, at: Timestamp, c
 
 /// When a *not found* about the attempt begins to mean something: its visibility has passed, and its last send is over.
 pub(super) fn visible_from(attempt: &Attempt, work: &Work<'_>) -> Option<Timestamp> {
-    let wait = work.rules.query.truth_from.max(work.rules.call_deadline);
-    attempt.sends.last().map(|send| send.at.after(wait))
+    attempt.sends.last().map(|send| over_at(send, work.rules).after(work.rules.query.truth_from))
 }
 
-/// Whether a *not found* about the attempt is to be believed.
-pub(super) fn not_found_counts(work: &Work<'_>, attempt: &Attempt, provider_time: Option<Timestamp>) -> bool {
+/// Whether a *not found* about the attempt is to be believed: it was asked, and answered, when it could be true.
+pub(super) fn not_found_counts(work: &Work<'_>, attempt: &Attempt, told: &Told) -> bool {
     let Some(from) = visible_from(attempt, work) else { return false };
-    let confirmed = work.moment.clock_confirmed || provider_time.is_some_and(|told| told >= from);
+    let known = told.provider_time.is_some() || told.asked_at.is_some();
+    let recent = told.provider_time.into_iter().chain(told.asked_at).all(|at| at >= from);
+    let confirmed = work.moment.clock_confirmed || told.provider_time.is_some();
     let forgotten = work.rules.query.truth_until.is_some_and(|until| {
         let until = attempt.numbered_at.after(until);
-        work.now() >= until || provider_time.is_some_and(|told| told >= until)
+        work.now() >= until || told.provider_time.is_some_and(|told| told >= until)
     });
-    passed_here(&work.record, work.moment, from, confirmed) && !forgotten
+    known && recent && passed_here(&work.record, work.moment, from, confirmed) && !forgotten
 }
 
-/// Whether nothing of the attempt is on its way any more: its last send was answered, or its time is over.
+/// Whether nothing of the attempt is on its way any more: every send was answered, or its time is over.
 pub(super) fn sending_is_over(work: &Work<'_>, attempt: &Attempt) -> bool {
-    attempt.sends.last().is_none_or(|send| {
-        send.state != SendState::Unknown
-            || passed_here(&work.record, work.moment, send.at.after(work.rules.call_deadline), true)
+    attempt.sends.iter().all(|send| {
+        send.state != SendState::Unknown || passed_here(&work.record, work.moment, over_at(send, work.rules), true)
     })
 }
 
@@ -198,9 +218,9 @@ pub(super) fn order_is_there(work: &mut Work<'_>, index: usize) {
     }
     let Some(attempt) = work.record.attempts.get(index) else { return };
     if !sending_is_over(work, attempt) {
-        let wait = work.rules.call_deadline;
+        let over = attempt.sends.iter().map(|send| over_at(send, work.rules)).max().unwrap_or(work.now());
         work.note("the order is there; the answer to the create is still on its way");
-        work.look_within(wait);
+        work.look_within(over.since(work.now()));
         return;
     }
     if may_send(work) && !sends_used_up(work, index) {

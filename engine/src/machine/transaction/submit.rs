@@ -49,6 +49,9 @@ pub(super) fn signed(work: &mut Work<'_>, outcome: &Outcome) -> Result<(), Refus
     if !sending::may_send(work) {
         return Err(Refusal::TooLate);
     }
+    if let Outcome::AccountRefused(why) = outcome {
+        evidence::refuse_account(work, index, why, None);
+    }
     take_signed(work, index, outcome);
     Ok(())
 }
@@ -67,9 +70,7 @@ pub(super) fn take_signed(work: &mut Work<'_>, index: usize, outcome: &Outcome) 
             looks::await_payer(work, PayerStep::Actions(actions.clone()));
         }
         Outcome::Declined(why) => ending::end_attempt(work, index, AttemptEnd::Declined(why.clone())),
-        Outcome::NotExecuted(why) => ending::end_attempt(work, index, AttemptEnd::NotSent(why.clone())),
-        Outcome::AccountRefused(why) => {
-            evidence::refuse_account(work, index, why);
+        Outcome::NotExecuted(why) | Outcome::AccountRefused(why) => {
             ending::end_attempt(work, index, AttemptEnd::NotSent(why.clone()));
         }
         Outcome::Succeeded(_)

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use crate::channel::CodeManifest;
-use crate::machine::{Effect, Moment, NewAlarm, NewEvent, Step};
+use crate::machine::{AccountPause, Effect, Moment, NewAlarm, NewEvent, Step};
 use crate::model::{
-    AccountId, AlarmKind, Attempt, AttemptNumber, Attention, Bill, CallKind, Cause, EventKind, InDoubt, ReceiptState,
-    Status, Timestamp, Transaction,
+    AlarmKind, Attempt, AttemptNumber, Attention, Bill, CallKind, Cause, EventKind, InDoubt, ReceiptState, Status,
+    Timestamp, Transaction,
 };
 
-use super::AppPolicy;
+use super::{AppPolicy, aftermath, closing, hints};
 
 /// One look a day, once a schedule is used up.
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// No two looks follow each other faster, whatever a manifest says.
-const WAIT_MIN: Duration = Duration::from_millis(100);
+pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// Longest note and reason, in characters.
 const NOTE_MAX: usize = 300;
@@ -33,7 +33,7 @@ pub(super) struct Work<'a> {
     pub(super) cause: Cause,
     pub(super) evidence_digest: Option<[u8; 32]>,
     pub(super) claims_once: Option<[u8; 32]>,
-    pub(super) pauses_account: Option<(AccountId, String)>,
+    pub(super) pauses_account: Option<AccountPause>,
     pub(super) effects: Vec<Effect>,
     bill: &'a Bill,
     bill_after: Option<Bill>,
@@ -87,7 +87,7 @@ impl<'a> Work<'a> {
 
     /// Publishes a fact about the transaction as a whole.
     pub(super) fn publish_plain(&mut self, kind: EventKind, reason: Option<String>) {
-        self.publish(NewEvent { kind, trade_number: None, moved_minor: None, reason: reason.map(|text| clip(&text)) });
+        self.publish(NewEvent { kind, trade_number: None, moved: None, reason: reason.map(|text| clip(&text)) });
     }
 
     pub(super) fn alarm(&mut self, kind: AlarmKind, text: &str) {
@@ -122,14 +122,14 @@ impl<'a> Work<'a> {
     /// Looks at it no later than after `wait`.
     pub(super) fn look_within(&mut self, wait: Duration) {
         let at = self.now().after(wait.max(WAIT_MIN));
-        let planned = self.look.or(self.record.due_at).unwrap_or(at);
+        let planned = self.look.or(self.record.look_at).unwrap_or(at);
         self.look = Some(planned.min(at));
     }
 
     /// Looks at it no sooner than after `wait`.
     pub(super) fn look_not_within(&mut self, wait: Duration) {
         let at = self.now().after(wait);
-        let planned = self.look.or(self.record.due_at).unwrap_or(at);
+        let planned = self.look.or(self.record.look_at).unwrap_or(at);
         self.look = Some(planned.max(at));
     }
 
@@ -159,8 +159,21 @@ impl<'a> Work<'a> {
     /// Asks the channel `kind` about every attempt that can still bring something.
     pub(super) fn ask(&mut self, kind: CallKind) {
         for number in targets(&self.record) {
-            self.effects.push(Effect::Call { number, kind, send: 0 });
+            self.call(number, kind);
         }
+    }
+
+    /// Asks the channel `kind` about one attempt, once in a step.
+    pub(super) fn call(&mut self, number: AttemptNumber, kind: CallKind) {
+        let effect = Effect::Call { number, kind, send: 0 };
+        if !self.effects.contains(&effect) {
+            self.effects.push(effect);
+        }
+    }
+
+    /// Whether its own schedule wants it looked at now.
+    pub(super) fn look_is_due(&self) -> bool {
+        self.before.look_at.is_none_or(|due| due <= self.now())
     }
 
     /// The answer to a call of ours is missing.
@@ -217,24 +230,39 @@ impl<'a> Work<'a> {
 
     /// Settles when it is looked at next. An open transaction always has a due time.
     fn plan(&mut self) {
-        if !self.record.is_open() {
-            self.record.due_at = None;
-            return;
+        self.record.look_at = match self.record.status {
+            Status::Created | Status::Submitting { .. } | Status::AwaitingPayer { .. } | Status::Closing => {
+                Some(self.planned_while_open())
+            }
+            Status::Succeeded { .. } if aftermath::any_doubtful(&self.record) => Some(self.planned()),
+            Status::Succeeded { .. } => {
+                self.no_doubt();
+                None
+            }
+            Status::Failed { .. } | Status::Closed { .. } => None,
+        };
+        self.record.due_at = self.record.look_at.into_iter().chain(hints::next_at(&self.record)).min();
+        if let (Some(doubt), Some(due)) = (&mut self.record.in_doubt, self.record.look_at) {
+            doubt.next_check_at = due;
         }
-        let mut due = self.look.or(self.record.due_at).unwrap_or_else(|| self.now().after(DAY));
+    }
+
+    fn planned(&self) -> Timestamp {
+        self.look.or(self.record.look_at).unwrap_or_else(|| self.now().after(DAY))
+    }
+
+    fn planned_while_open(&self) -> Timestamp {
+        let mut due = self.planned();
         if self.expires_by_clock() {
-            due = due.min(self.record.expires_at);
+            due = due.min(closing::expires_next(self));
         }
         if self.waits_for_closing_moment() {
-            let moment = super::closing::moment_of_all(&self.record, self.rules);
+            let moment = closing::moment_of_all(&self.record, self.rules);
             if self.now() < moment {
                 due = due.min(moment);
             }
         }
-        self.record.due_at = Some(due);
-        if let Some(doubt) = &mut self.record.in_doubt {
-            doubt.next_check_at = due;
-        }
+        due
     }
 
     /// Whether the passing of `expires_at` will ask for a close.
@@ -251,9 +279,10 @@ impl<'a> Work<'a> {
             }
     }
 
-    /// Whether a close was asked for that only the closing moment can bring.
+    /// Whether a close was asked for that the closing moment can bring.
     fn waits_for_closing_moment(&self) -> bool {
-        self.record.close_requested.is_some() && self.rules.close.is_none()
+        let closing = self.record.status == Status::Closing;
+        closing || self.record.close_requested.is_some() && self.rules.close.is_none()
     }
 }
 

@@ -48,7 +48,7 @@ impl From<&Delivery> for DeliveryView {
         let (due_at, delivered_at) = match delivery.state {
             DeliveryState::Due { at } => (Some(at), None),
             DeliveryState::Delivered { at } => (None, Some(at)),
-            DeliveryState::Held | DeliveryState::Exhausted | DeliveryState::Cancelled => (None, None),
+            DeliveryState::Held { .. } | DeliveryState::Exhausted | DeliveryState::Cancelled => (None, None),
         };
         Self {
             id: delivery.id.to_string(),
@@ -59,7 +59,7 @@ impl From<&Delivery> for DeliveryView {
             transaction_id: delivery.transaction_id.to_string(),
             state: match delivery.state {
                 DeliveryState::Due { .. } => "due",
-                DeliveryState::Held => "held",
+                DeliveryState::Held { .. } => "held",
                 DeliveryState::Delivered { .. } => "delivered",
                 DeliveryState::Exhausted => "exhausted",
                 DeliveryState::Cancelled => "cancelled",

@@ -211,6 +211,7 @@ impl ShownStatus {
                     CloseEvidence::Channel => "channel",
                     CloseEvidence::Expired => "expired",
                     CloseEvidence::Operator => "operator",
+                    CloseEvidence::AttemptsEnded => "attempts_ended",
                 }),
                 ..nothing
             },

@@ -1,7 +1,7 @@
 //! Cases of payments.md section 2 about expiry, the closing moment and closes; and the bill number rule.
 
 use crate::channel::Outcome;
-use crate::machine::transaction::{BillDecision, bill_after_create, bill_candidates, bill_decision};
+use crate::machine::transaction::{BillDecision, bill_after_create, bill_candidates, bill_decision, bill_needs_index};
 use crate::machine::{Input, Moment};
 use crate::model::{CallKind, CloseEvidence, Door, Requester, Status, Transaction};
 
@@ -134,6 +134,16 @@ fn clocks_that_jump() {
     let confirmed = Moment { clock_confirmed: true, ..restarted };
     let play = lasting().when(confirmed, queried(Outcome::Unpaid));
     assert_eq!(play.record.status, Status::Closed { evidence: CloseEvidence::Expired });
+    let early = super::world::asked(MOMENT - 1, queried(Outcome::Unpaid));
+    assert_eq!(lasting().at(MOMENT + 9, early).status(), "awaiting_payer", "asked before the closing moment");
+    for (rules, clock) in [(returning(), jumped), (without_close(), jumped), (returning(), restarted)] {
+        let play = Play::awaiting(rules).when(clock, Input::Due);
+        assert!(play.record.close_requested.is_none() && play.calls() == [Query], "a jump closes no live order");
+        let wait = play.record.due_at.map(|due| due.since(clock.wall));
+        assert_eq!(wait, Some(super::world::seconds(60)), "it is looked again in a while");
+        let play = play.at(MOMENT + 1_100, Input::Due);
+        assert!(play.record.close_requested.is_some());
+    }
     let play = lasting().when(moment(2), Input::Due);
     assert!(!play.changed() && play.effects.is_empty(), "a jump back makes nothing due early");
 }
@@ -160,7 +170,25 @@ fn closes_that_settle_nothing_call_a_person() {
         assert_eq!(play.status(), "closing");
     }
     assert_eq!(play.alarms.len(), 1);
-    assert_eq!(play.record.due_at, Some(wall(200_000 + 86_400)));
+    let play = play.at(200_021, Input::Due);
+    assert_eq!((play.alarms.len(), play.record.due_at), (1, Some(wall(200_021 + 86_400))));
+}
+
+#[test]
+fn an_order_nobody_began_to_pay_calls_nobody() {
+    // Not found in answer to every close: nobody is called, it is asked at the closing moment and ends by the answer.
+    let mut play = Play::awaiting(signing()).at(20, Input::Close(Requester::Merchant));
+    for at in [22, 42] {
+        play = play.at(at - 1, closed(Outcome::NotFound)).at(at, Input::Due);
+        assert_eq!((play.calls(), play.alarms.len()), (vec![Close], 0), "{at}");
+    }
+    assert_eq!(play.record.due_at, Some(wall(MOMENT)));
+    let play = play.at(7_001, closed(Outcome::NotFound)).at(MOMENT, Input::Due);
+    assert_eq!((play.calls(), play.alarms.len()), (vec![Close], 0));
+    let silent = play.at(MOMENT + 9, Input::Due).at(MOMENT + 99, Input::Due);
+    assert_eq!(silent.alarms.len(), 1, "after it, silence is a matter for a person");
+    let play = silent.at(MOMENT + 100, closed(Outcome::NotFound));
+    assert_eq!(play.record.status, Status::Closed { evidence: CloseEvidence::Expired });
 }
 
 fn record(id: crate::model::TransactionId, door: Door, digest: u8, status: Status) -> Transaction {
@@ -204,6 +232,19 @@ fn bill_numbers() {
         let candidates: Vec<&Transaction> = candidates.iter().collect();
         assert_eq!(bill_decision(bill, &candidates, door, &[digest; 32], strict), decision, "{name}");
     }
+    let third = crate::model::TransactionId(crate::model::RawId([6; 12]));
+    let middle = crate::model::Bill { first: ID, newest: OTHER, made: 3, open: 1, first_paid: None };
+    let (first, open, last) = (
+        record(ID, native, 4, ended()),
+        record(third, native, 3, Status::Created),
+        record(OTHER, original, 5, ended()),
+    );
+    let named = [&last, &first];
+    assert!(bill_needs_index(&middle, &named, native, &[3; 32]), "an open one is in the middle");
+    let all = [&last, &first, &open, &first];
+    assert!(!bill_needs_index(&middle, &all, native, &[9; 32]));
+    assert_eq!(bill_decision(Some(&middle), &all, native, &[3; 32], true), Reuse(third));
+    assert_eq!(bill_decision(Some(&middle), &all, native, &[9; 32], true), Conflict(third));
     assert_eq!((two.made, two.open, two.first, two.newest), (2, 2, ID, OTHER));
     assert_eq!(bill_candidates(&two), [OTHER, ID]);
     assert_eq!(bill_candidates(&none_open), []);

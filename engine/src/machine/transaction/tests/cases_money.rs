@@ -3,7 +3,9 @@
 use crate::channel::Outcome;
 use crate::machine::transaction::AppPolicy;
 use crate::machine::{Input, Refusal, Vouched, VouchedOutcome};
-use crate::model::{Attention, Currency, Door, EventKind, LatePolicy, Money, ReceiptState, Requester, Status};
+use crate::model::{
+    AlarmKind, Attention, Currency, Door, EventKind, LatePolicy, Money, ReceiptState, Requester, Status,
+};
 
 use super::world::{
     ID, OTHER, Play, closed, created, notified, number, open_until, paid, payment, queried, returned, returning,
@@ -197,6 +199,65 @@ fn money_cases() {
 }
 
 #[test]
+fn contradicting_figures_are_told() {
+    // A payment that is booked, told with another amount: an alarm and a note; what is booked stays.
+    let play = Play::awaiting(returning()).at(20, notified(paid("A")));
+    let record = play.record.clone();
+    for told in [
+        Outcome::Succeeded(payment("A", yuan(60))),
+        Outcome::PaidThenReturned {
+            paid: payment("A", yuan(60)),
+            returned: yuan(0),
+            refunds: Vec::new(),
+            by: "x".to_owned(),
+            is_final: false,
+        },
+    ] {
+        let receipts = &record.receipts;
+        let play =
+            Play { alarms: Vec::new(), record: record.clone(), ..Play::awaiting(returning()) }.at(21, queried(told));
+        assert_eq!(play.alarms.len(), play.alarms.iter().filter(|alarm| alarm.kind != AlarmKind::WrongOwner).count());
+        assert_eq!(play.alarms[0].kind, AlarmKind::Mismatch);
+        assert!(play.alarms[0].text.contains("booked as 10.00 CNY and is now told as 0.60 CNY"));
+        assert_eq!((play.record.receipts[0].amount, play.status()), (receipts[0].amount, "succeeded"));
+    }
+}
+
+#[test]
+fn an_accepted_amount_is_told_as_what_was_paid() {
+    // Events about money of another amount carry it, also the success that an operator makes of it.
+    let play = Play::awaiting(returning()).at(20, notified(mismatched())).at(30, accept("M"));
+    let moved: Vec<_> = play.events.iter().map(|event| (event.kind, event.moved)).collect();
+    assert_eq!(moved, [(PaymentMismatch, Some(yuan(999))), (PaymentSucceeded, Some(yuan(999)))]);
+    let plain = Play::awaiting(returning()).at(20, notified(paid("A")));
+    assert_eq!(plain.events[0].moved, None);
+    let back = Play::awaiting(returning()).at(20, queried(returned("A", 400, true)));
+    assert_eq!(back.events[1].moved, Some(yuan(400)));
+}
+
+#[test]
+fn what_was_held_back_decides_and_not_todays_policy() {
+    // A late success that was published is not published again when it is accepted, and a held one is, whatever the
+    // policy says by then.
+    let accepted = || Input::AcceptLate { author: "ann".to_owned(), reason: "deliver".to_owned() };
+    for (then, now, successes) in [
+        (LatePolicy::Publish, LatePolicy::Hold, 1),
+        (LatePolicy::Publish, LatePolicy::Publish, 1),
+        (LatePolicy::Hold, LatePolicy::Publish, 1),
+        (LatePolicy::Hold, LatePolicy::Hold, 1),
+    ] {
+        let mut play = closed_play();
+        play.policy = AppPolicy { late_policy: then };
+        let mut play = play.at(102, notified(paid("A")));
+        assert_eq!(play.record.success_held, then == LatePolicy::Hold);
+        play.policy = AppPolicy { late_policy: now };
+        let play = play.at(103, accepted()).at(104, accepted());
+        let told = play.event_kinds().iter().filter(|kind| **kind == PaymentSucceeded).count();
+        assert_eq!((told, play.record.success_held), (successes, false), "{then:?} {now:?}");
+    }
+}
+
+#[test]
 fn late_policies() {
     // What a late success publishes besides `payment.succeeded_late` follows the app's policy and the door.
     for (policy, door, publishes) in [
@@ -238,7 +299,38 @@ fn returns_on_a_receipt() {
     assert!(!play.changed());
     let play = play.at(50, queried(returned("A", 1_500, true)));
     assert!(play.record.attention.contains(&Attention::OverRefunded));
+    let over = |play: &Play| play.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::OverRefunded).count();
+    assert_eq!(over(&play), 1);
+    let play = play.at(51, queried(returned("A", 1_600, true)));
+    assert_eq!(over(&play), 1);
+    let play = Play { record: Play::awaiting(returning()).at(20, queried(returned("A", 500, true))).record, ..play };
+    let play = play.at(50, queried(returned("A", 1_500, true)));
     assert_eq!(play.record.refunded_minor(), Some(1_500));
+}
+
+#[test]
+fn a_return_in_another_currency_is_not_settled() {
+    // However final the provider calls it: only the return is told, a person must look, the whole receipt is reserved.
+    let dollars = Money::new(100, "USD".parse::<Currency>().expect("a currency")).expect("small");
+    let Outcome::PaidThenReturned { paid, refunds, by, .. } = returned("A", 0, true) else { unreachable!("it is one") };
+    let back = Outcome::PaidThenReturned { paid, returned: dollars, refunds, by, is_final: true };
+    let play = Play::awaiting(returning()).at(20, queried(back));
+    assert_eq!(play.event_kinds(), [PaymentReturned]);
+    assert_eq!(play.record.attention, [Attention::Returned]);
+    assert_eq!((play.alarms.len(), play.record.receipts[0].reserved_minor), (1, 1_000));
+}
+
+#[test]
+fn money_under_a_number_that_was_never_given() {
+    // It waits for a person, flagged and with an alarm; accepted, it is the payment.
+    let input = super::world::answer(77, crate::model::CallKind::Query, 0, paid("A"));
+    let play = Play::awaiting(returning()).at(20, input.clone()).at(21, input);
+    assert_eq!((play.status(), play.record.receipts[0].state), ("awaiting_payer", ReceiptState::Mismatch));
+    assert_eq!(play.event_kinds(), [PaymentMismatch]);
+    let kinds: Vec<_> = play.alarms.iter().map(|alarm| alarm.kind).collect();
+    assert_eq!(kinds, [AlarmKind::WrongOwner, AlarmKind::Mismatch]);
+    let play = play.at(30, accept("A"));
+    assert_eq!((play.status(), play.event_kinds().len()), ("succeeded", 2));
 }
 
 #[test]

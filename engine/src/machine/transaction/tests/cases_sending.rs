@@ -6,8 +6,8 @@ use crate::machine::{Effect, Input, Refusal};
 use crate::model::{Attention, CallKind, CloseEvidence, PayerStep, Requester, SendState, Status};
 
 use super::world::{
-    LIFE, Play, closed, created, declined, moment, moving, not_executed, notified, open_until, queried, refusing,
-    returning, signing, unknown, without_close,
+    LIFE, OVER, Play, VISIBLE, asked, closed, created, declined, moment, moving, not_executed, notified, open_until,
+    queried, refusing, returning, signing, timed, unknown, without_close,
 };
 
 use CallKind::{Close, Create, Query};
@@ -25,31 +25,51 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
         ("crash in created, too late", Play::new(returning()).at(LIFE - 59, Input::Due), "closed", vec![]),
         (
             "not found too early permits nothing",
-            Play::in_doubt(returning()).at(9, queried(Outcome::NotFound)),
+            Play::in_doubt(returning()).at(VISIBLE - 1, queried(Outcome::NotFound)),
+            "submitting",
+            vec![],
+        ),
+        (
+            "not found that was asked while the create could still leave",
+            Play::in_doubt(returning()).at(VISIBLE + 9, asked(VISIBLE - 1, queried(Outcome::NotFound))),
+            "submitting",
+            vec![],
+        ),
+        (
+            "not found that the provider told too early, by its own time",
+            Play::in_doubt(returning()).at(VISIBLE + 9, timed(VISIBLE - 1, queried(Outcome::NotFound))),
+            "submitting",
+            vec![],
+        ),
+        (
+            "not found of which nobody knows when it was asked",
+            Play::in_doubt(returning()).at(VISIBLE + 9, notified(Outcome::NotFound)),
             "submitting",
             vec![],
         ),
         (
             "not found, believed: the frozen call is sent again",
-            Play::in_doubt(returning()).at(11, queried(Outcome::NotFound)),
+            Play::in_doubt(returning()).at(VISIBLE, queried(Outcome::NotFound)),
             "submitting",
             vec![Create],
         ),
         (
             "not found, believed, on a channel that refuses a second create: sent again",
-            Play::in_doubt(refusing()).at(11, queried(Outcome::NotFound)),
+            Play::in_doubt(refusing()).at(VISIBLE, queried(Outcome::NotFound)),
             "submitting",
             vec![Create],
         ),
         (
             "not found where the create moves money: only query",
-            Play::in_doubt(moving()).at(11, queried(Outcome::NotFound)),
+            Play::in_doubt(moving()).at(VISIBLE, queried(Outcome::NotFound)),
             "submitting",
             vec![],
         ),
         (
             "not found after a close was asked for: close instead",
-            Play::in_doubt(returning()).at(10, Input::Close(Requester::Merchant)).at(11, queried(Outcome::NotFound)),
+            Play::in_doubt(returning())
+                .at(10, Input::Close(Requester::Merchant))
+                .at(VISIBLE, queried(Outcome::NotFound)),
             "closing",
             vec![Close],
         ),
@@ -61,7 +81,7 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
         ),
         (
             "unpaid proves arrival: sent again for the payer action",
-            Play::in_doubt(returning()).at(11, queried(Outcome::Unpaid)),
+            Play::in_doubt(returning()).at(OVER, queried(Outcome::Unpaid)),
             "submitting",
             vec![Create],
         ),
@@ -73,26 +93,26 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
         ),
         (
             "unpaid where a second create is refused: the action is lost",
-            Play::in_doubt(refusing()).at(11, queried(Outcome::Unpaid)),
+            Play::in_doubt(refusing()).at(OVER, queried(Outcome::Unpaid)),
             "awaiting_payer",
             vec![],
         ),
         (
             "no outcome within the visibility delay where a second create is refused: the action is lost",
-            Play::in_doubt(refusing()).at(11, Input::Due).at(17, Input::Due),
+            Play::in_doubt(refusing()).at(11, Input::Due).at(VISIBLE, Input::Due),
             "awaiting_payer",
             vec![Query],
         ),
         (
             "unpaid after a close was asked for: close",
-            Play::in_doubt(returning()).at(10, Input::Close(Requester::Merchant)).at(11, queried(Outcome::Unpaid)),
+            Play::in_doubt(returning()).at(10, Input::Close(Requester::Merchant)).at(OVER, queried(Outcome::Unpaid)),
             "closing",
             vec![Close],
         ),
         ("declined", plain(returning()).at(1, created(0, declined())), "failed", vec![]),
         (
             "declined on a later send while the first is unknown: query",
-            Play::in_doubt(returning()).at(11, queried(Outcome::NotFound)).at(12, created(1, declined())),
+            Play::in_doubt(returning()).at(VISIBLE, queried(Outcome::NotFound)).at(VISIBLE + 1, created(1, declined())),
             "submitting",
             vec![Query],
         ),
@@ -116,7 +136,9 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
         ),
         (
             "not executed after an unknown send: query",
-            Play::in_doubt(returning()).at(11, queried(Outcome::NotFound)).at(12, created(1, not_executed())),
+            Play::in_doubt(returning())
+                .at(VISIBLE, queried(Outcome::NotFound))
+                .at(VISIBLE + 1, created(1, not_executed())),
             "submitting",
             vec![Query],
         ),
@@ -169,13 +191,14 @@ fn sending_cases() {
 #[test]
 fn what_a_send_left_in_the_record() {
     // Each send stands in the record with what became of it, and the first word about it stays.
-    let play = Play::in_doubt(returning()).at(11, queried(Outcome::NotFound)).at(12, created(1, declined()));
+    let play =
+        Play::in_doubt(returning()).at(VISIBLE, queried(Outcome::NotFound)).at(VISIBLE + 1, created(1, declined()));
     let states = |play: &Play| play.record.attempts[0].sends.iter().map(|send| send.state).collect::<Vec<_>>();
     assert_eq!(states(&play), [SendState::Unknown, SendState::Declined]);
-    let play = play.at(13, created(0, open_until(600)));
+    let play = play.at(VISIBLE + 2, created(0, open_until(600)));
     assert_eq!(states(&play), [SendState::Executed, SendState::Declined]);
     assert_eq!(play.status(), "awaiting_payer");
-    let play = play.at(14, created(0, not_executed()));
+    let play = play.at(VISIBLE + 3, created(0, not_executed()));
     assert_eq!(states(&play), [SendState::Executed, SendState::Declined]);
     assert_eq!(play.status(), "awaiting_payer");
 }
@@ -219,10 +242,10 @@ fn refused_account_pauses_its_sends() {
 #[test]
 fn lost_action() {
     // A lost payer action is told as such; the late answer still brings it.
-    let play = Play::in_doubt(refusing()).at(11, queried(Outcome::Unpaid));
+    let play = Play::in_doubt(refusing()).at(OVER, queried(Outcome::Unpaid));
     assert_eq!(play.record.status, Status::AwaitingPayer { step: PayerStep::Lost });
     assert!(play.record.in_doubt.is_none(), "only the payer is awaited");
-    let play = play.at(12, created(0, open_until(600)));
+    let play = play.at(OVER + 1, created(0, open_until(600)));
     assert!(matches!(&play.record.status, Status::AwaitingPayer { step: PayerStep::Actions(_) }));
 }
 

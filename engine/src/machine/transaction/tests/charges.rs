@@ -108,7 +108,7 @@ fn after_a_declined_charge_the_wallet_opens_again() {
     let Status::AwaitingPayer { step: PayerStep::Actions(actions) } = &play.record.status else { panic!("awaiting") };
     assert_eq!(actions[0].action, PayerAction::WalletSession { session: None });
     let play = play.at(7, answer(0, PayerSession, 0, open_until(900))).at(8, Input::Close(Requester::Merchant));
-    assert_eq!(play.record.status, Status::Closed { evidence: CloseEvidence::Channel });
+    assert_eq!(play.record.status, Status::Closed { evidence: CloseEvidence::AttemptsEnded });
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod cases_closing;
 mod cases_money;
 mod cases_sending;
 mod charges;
+mod hints;
 mod orders;
 mod walk;
 mod walk_checks;

@@ -133,10 +133,13 @@ fn any_order_of_evidence_gives_the_same_money() {
 
 #[test]
 fn money_on_any_attempt_is_money() {
-    // A payment under an older number, or one that was never made, is booked like any other.
-    for index in [0, 1, 77] {
+    // A payment under an older number is booked like any other; under one that was never made a person must look.
+    for index in [0, 1] {
         let play = Play::charging(super::world::wallet()).at(20, answer(index, CallKind::Query, 0, paid("A")));
         assert_eq!(play.status(), "succeeded");
         assert_eq!(play.record.receipts[0].number, number(index));
     }
+    let play = Play::charging(super::world::wallet()).at(20, answer(77, CallKind::Query, 0, paid("A")));
+    assert_eq!((play.status(), play.record.receipts[0].state), ("submitting", ReceiptState::Mismatch));
+    assert_eq!(play.record.attention, [Attention::Mismatch]);
 }

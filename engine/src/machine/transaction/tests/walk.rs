@@ -9,15 +9,15 @@ use crate::model::{
     AttemptNumber, CallKind, Currency, Door, Money, PayerStep, Requester, SendState, Status, Transaction,
 };
 
-use super::walk_checks::{check_leads_on, check_resume, check_step};
+use super::walk_checks::{check_hint, check_leads_on, check_resume, check_step};
 use super::world::{
-    HELD, ID, declined, every_channel, moment, new_transaction, not_executed, number, open_until, paid, payment,
-    returned, seconds, token, unknown, wall, yuan,
+    HELD, ID, VISIBLE, declined, every_channel, moment, new_transaction, not_executed, number, open_until, paid,
+    payment, returned, seconds, token, unknown, wall, yuan,
 };
 
 /// Seconds after the making: soon, after the visibility delay, after expiry, after the
 /// closing moment, and long after.
-pub(super) const PHASES: [u64; 5] = [1, 20, 7_201, 11_000, 200_000];
+pub(super) const PHASES: [u64; 5] = [1, 30, 7_201, 11_000, 200_000];
 
 /// What the process knows of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +69,7 @@ fn walk(name: &str, rules: &CodeManifest, clocks: Clocks) -> usize {
     while let Some((phase, record)) = queue.pop_front() {
         let when = clocks.at(PHASES[phase]);
         check_resume(&record, when, rules, name);
+        check_hint(&record, when, rules, name);
         if record.is_open() {
             check_leads_on(&record, PHASES[phase], rules, name);
         }
@@ -109,17 +110,19 @@ fn abstracted(record: &Transaction, phase: usize) -> String {
         let back = receipt.returned.as_ref().map(|returned| returned.is_final);
         write!(text, " ({} {:?} {back:?})", receipt.trade_number, receipt.state).expect("to memory");
     }
-    if !record.is_open() {
+    if !record.is_open() && record.due_at.is_none() {
         return text;
     }
     write!(text, " {phase} {} {}", record.close_requested.is_some(), record.in_doubt.is_some()).expect("to memory");
     for attempt in &record.attempts {
         let any = |state| attempt.sends.iter().any(|send| send.state == state);
-        let fresh = attempt.sends.last().is_some_and(|send| send.at.after(seconds(10)) > wall(PHASES[phase]));
+        let fresh = attempt.sends.last().is_some_and(|send| send.at.after(seconds(VISIBLE)) > wall(PHASES[phase]));
         let ended = attempt.ended.as_ref().map(std::mem::discriminant);
         let states = (any(SendState::Unknown) || any(SendState::Executed), any(SendState::NotExecuted));
         let tries = attempt.sends.len().min(2);
-        write!(text, " [{tries} {states:?} {fresh} {} {ended:?}]", attempt.looks > 0).expect("to memory");
+        let doubtful = any(SendState::Unknown) && record.status.name() == "succeeded";
+        let rest = (attempt.looks > 0, doubtful);
+        write!(text, " [{tries} {states:?} {fresh} {rest:?} {ended:?}]").expect("to memory");
     }
     write!(text, " {}", record.due_at.is_some_and(|due| due <= wall(PHASES[phase]))).expect("to memory");
     text
@@ -146,11 +149,15 @@ fn inputs(record: &Transaction, now: u64) -> Vec<Input> {
         let answered = if attempt.number.index == 0 { CallKind::Create } else { CallKind::Authorize };
         for outcome in outcomes() {
             for (call, send) in [(answered, newest_send), (CallKind::Query, 0), (CallKind::Close, 0)] {
-                all.push(told(&attempt.number, Source::Answer { call, send }, outcome.clone(), None));
+                all.push(told(&attempt.number, Source::Answer { call, send }, outcome.clone(), (None, Some(now))));
             }
-            all.push(told(&attempt.number, Source::Notification, outcome.clone(), None));
+            all.push(told(&attempt.number, Source::Notification, outcome.clone(), (None, None)));
             let query = Source::Answer { call: CallKind::Query, send: 0 };
-            all.push(told(&attempt.number, query, outcome, Some(now)));
+            all.push(told(&attempt.number, query, outcome, (Some(now), Some(now))));
+        }
+        let query = Source::Answer { call: CallKind::Query, send: 0 };
+        for times in [(Some(now), None), (Some(0), Some(now)), (None, Some(0)), (None, None)] {
+            all.push(told(&attempt.number, query, Outcome::NotFound, times));
         }
         for outcome in [
             VouchedOutcome::NotPaid,
@@ -159,16 +166,18 @@ fn inputs(record: &Transaction, now: u64) -> Vec<Input> {
             all.push(Input::Vouch(Vouched { number: attempt.number.clone(), outcome, author: who(), reason: who() }));
         }
     }
-    all.push(told(&number(200), Source::Notification, paid("A"), None));
-    all.push(told(&number(200), Source::Notification, Outcome::Closed, None));
+    all.push(told(&number(200), Source::Notification, paid("A"), (None, None)));
+    all.push(told(&number(200), Source::Notification, Outcome::Closed, (None, None)));
     let stranger = AttemptNumber { transaction: super::world::OTHER, index: 0 };
-    all.push(told(&stranger, Source::Notification, paid("A"), None));
+    all.push(told(&stranger, Source::Notification, paid("A"), (None, None)));
     all
 }
 
-fn told(number: &AttemptNumber, source: Source, outcome: Outcome, provider: Option<u64>) -> Input {
-    let provider_time = provider.map(wall);
-    Input::Told(Told { number: number.clone(), source, outcome, provider_time, digest: None })
+/// `times`: the provider's own, and when it was asked.
+fn told(number: &AttemptNumber, source: Source, outcome: Outcome, times: (Option<u64>, Option<u64>)) -> Input {
+    let (provider_time, asked_at) = (times.0.map(wall), times.1.map(wall));
+    let number = number.clone();
+    Input::Told(Told { number, source, outcome, provider_time, asked_at, account_revision: Some(1), digest: None })
 }
 
 fn outcomes() -> Vec<Outcome> {

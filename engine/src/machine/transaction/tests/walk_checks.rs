@@ -1,10 +1,10 @@
 //! What must hold of every step of the walk.
 
 use crate::channel::{CodeManifest, Outcome};
-use crate::machine::transaction::{bill_after_create, resume, step};
+use crate::machine::transaction::{START_MAX, bill_after_create, resume, step};
 use crate::machine::{Effect, Input, Moment, Refusal, Source, Step, Told};
 use crate::model::{
-    CallKind, CloseEvidence, EventKind, Receipt, ReceiptState, SendState, Status, Timestamp, Transaction,
+    AttemptNumber, CallKind, CloseEvidence, EventKind, Receipt, ReceiptState, SendState, Status, Timestamp, Transaction,
 };
 
 use super::world::{HELD, ID, moment, open_until, paid, unknown, wall};
@@ -18,7 +18,7 @@ pub(super) fn check_step(
     rules: &CodeManifest,
     name: &str,
 ) {
-    let told = matches!(input, Input::Told(_) | Input::Due);
+    let told = matches!(input, Input::Told(_) | Input::Due | Input::Hint(_));
     let Ok(step) = result else {
         assert!(!told, "{name}: evidence was refused: {input:?} in {before:#?}");
         return;
@@ -28,7 +28,8 @@ pub(super) fn check_step(
     assert_eq!(after.version, before.version + u64::from(step.changed), "{}", story());
     assert!(step.changed || after == before, "{}", story());
     assert!(step.note.chars().count() <= 300 && !step.note.is_empty(), "{}", story());
-    assert_eq!(after.is_open(), after.due_at.is_some(), "due exactly while open: {}", story());
+    check_due(input, when, after, &story);
+    check_not_found(before, input, step, rules, &story);
     assert!(!after.is_open() || before.is_open(), "nothing opens again: {}", story());
     let paid = |record: &Transaction| record.paid_minor().expect("in range");
     assert!(paid(after) >= paid(before), "paid decreased: {}", story());
@@ -41,6 +42,44 @@ pub(super) fn check_step(
     check_end(before, input, step, &story);
     check_sends(before, when, step, &story);
     check_repeat(input, when, step, rules, &story);
+}
+
+/// Open transactions are always due some time; one that has ended only while something is not answered.
+fn check_due(input: &Input, when: Moment, after: &Transaction, story: &dyn Fn() -> String) {
+    let hinted = after.attempts.iter().any(|attempt| attempt.hint.is_some());
+    let paid = |number: &AttemptNumber| after.receipts.iter().any(|receipt| receipt.number == *number);
+    let doubtful = matches!(after.status, Status::Succeeded { .. })
+        && after.attempts.iter().any(|attempt| {
+            let unknown = attempt.sends.iter().any(|send| send.state == SendState::Unknown);
+            unknown && attempt.ended.is_none() && !paid(&attempt.number)
+        });
+    assert_eq!(after.is_open() || hinted || doubtful, after.due_at.is_some(), "due: {}", story());
+    if let Input::Hint(number) = input {
+        let known = after.attempts.iter().any(|attempt| attempt.number == *number);
+        assert!(!known || after.due_at.is_some_and(|due| due <= when.wall), "a hint is due at once: {}", story());
+    }
+    let asks_later = *input != Input::Due || after.due_at.is_none_or(|due| due > when.wall);
+    assert!(asks_later || after.status == Status::Created, "looking leaves nothing due at once: {}", story());
+}
+
+/// A *not found* that was asked or answered before it could be true ends and sends nothing.
+fn check_not_found(before: &Transaction, input: &Input, step: &Step, rules: &CodeManifest, story: &dyn Fn() -> String) {
+    let Input::Told(told) = input else { return };
+    let sent = before.attempts.iter().find(|attempt| attempt.number == told.number);
+    let Some(sent) = sent.and_then(|attempt| attempt.sends.last()) else { return };
+    let over = may_be_out_until(sent.at, rules);
+    let stale = told.asked_at.into_iter().chain(told.provider_time).any(|at| at < over);
+    if told.outcome == Outcome::NotFound && stale {
+        let ends = |record: &Transaction| record.attempts.iter().filter(|attempt| attempt.ended.is_some()).count();
+        assert_eq!(ends(before), ends(&step.record), "believed too early: {}", story());
+        let sends = |effect: &Effect| matches!(effect, Effect::Call { kind: CallKind::Create, .. });
+        assert!(!step.effects.iter().any(sends), "sent again too early: {}", story());
+    }
+}
+
+/// By then the latest start, the whole call and its way to the channel are over.
+fn may_be_out_until(sent_at: Timestamp, rules: &CodeManifest) -> Timestamp {
+    sent_at.after(START_MAX + rules.call_deadline)
 }
 
 fn counts(record: &Transaction) -> bool {
@@ -57,7 +96,7 @@ fn check_money(before: &Transaction, input: &Input, step: &Step, story: &dyn Fn(
         ..
     }) = input
     {
-        let ours = number.transaction == before.id;
+        let ours = before.attempts.iter().any(|attempt| attempt.number == *number);
         assert_eq!(ours && paid.amount == before.amount || succeeded(before), succeeded(after), "{}", story());
         let same = |kind: EventKind| step.events.iter().filter(|event| event.kind == kind).count();
         assert!(same(EventKind::PaymentSucceeded) <= 1 && same(EventKind::PaymentDuplicate) <= 1, "{}", story());
@@ -105,6 +144,7 @@ fn check_end(before: &Transaction, input: &Input, step: &Step, story: &dyn Fn() 
         Input::Submit
         | Input::Signed(_)
         | Input::QueryNow
+        | Input::Hint(_)
         | Input::Authorize { .. }
         | Input::RenewActions
         | Input::Vouch(_)
@@ -149,6 +189,36 @@ fn check_repeat(input: &Input, when: Moment, first: &Step, rules: &CodeManifest,
     assert_eq!(again.record.receipts, first.record.receipts, "{}", story());
     let ours = told.number.transaction == first.record.id;
     assert!(!(ours && again.changed), "the same money again changed it: {}", story());
+}
+
+/// In every state a hint is due at once, the look that follows asks the channel, and its answer settles the hint. Beside
+/// the walk: hints double every state.
+pub(super) fn check_hint(record: &Transaction, when: Moment, rules: &CodeManifest, name: &str) {
+    let bill = bill_after_create(None, ID);
+    for attempt in &record.attempts {
+        let number = attempt.number.clone();
+        let source = Source::Answer { call: CallKind::Query, send: 0 };
+        let answer = Input::Told(Told {
+            number: number.clone(),
+            source,
+            outcome: Outcome::Unpaid,
+            provider_time: None,
+            asked_at: Some(when.wall),
+            account_revision: None,
+            digest: None,
+        });
+        let mut hinted = record.clone();
+        for input in [Input::Hint(number.clone()), Input::Due, answer] {
+            let result = step(&hinted, &bill, &input, when, rules, &HELD);
+            check_step(&hinted, &input, when, &result, rules, name);
+            let step = result.expect("neither evidence nor time is refused");
+            let query = Effect::Call { number: number.clone(), kind: CallKind::Query, send: 0 };
+            assert!(input != Input::Due || step.effects.contains(&query), "{name}: not asked: {hinted:#?}");
+            hinted = step.record;
+        }
+        let hint = hinted.attempts.iter().find(|one| one.number == number).and_then(|one| one.hint);
+        assert_eq!(hint, None, "{name}: not settled: {hinted:#?}");
+    }
 }
 
 /// From every state, resume leads somewhere.
@@ -211,11 +281,13 @@ fn lead_on(mut record: Transaction, phase: u64, provider: Provider, rules: &Code
             Some(Effect::Call { number, kind, send }) => {
                 let provider_time = Some(when.wall);
                 let source = Source::Answer { call: kind, send };
-                Input::Told(Told { number, source, outcome: provider.answer(kind), provider_time, digest: None })
+                let (outcome, asked_at) = (provider.answer(kind), provider_time);
+                let account_revision = None;
+                Input::Told(Told { number, source, outcome, provider_time, asked_at, account_revision, digest: None })
             }
             Some(Effect::Resign { number }) => {
                 let source = Source::Answer { call: CallKind::Create, send: 0 };
-                Input::Told(Told { number, source, outcome: open_until(600), provider_time: None, digest: None })
+                super::world::evidence(number, source, open_until(600))
             }
             None => {
                 when = later(when, record.due_at.expect("an open transaction is due some time"));

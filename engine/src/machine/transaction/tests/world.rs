@@ -18,6 +18,10 @@ pub(super) const HELD: AppPolicy = AppPolicy { late_policy: LatePolicy::ByDoor }
 /// Life of a transaction in these tests, in seconds; its closing moment is a minute later where nothing is sent late.
 pub(super) const LIFE: u64 = 7_200;
 
+/// Seconds after a send from which on nothing of it is on its way, and a *not found* about it is believed.
+pub(super) const OVER: u64 = 17;
+pub(super) const VISIBLE: u64 = 22;
+
 pub(super) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
@@ -188,7 +192,13 @@ pub(super) fn not_executed() -> Outcome {
 /// An answer to a call about attempt `index`, without a provider's time.
 pub(super) fn answer(index: u8, call: CallKind, send: u32, outcome: Outcome) -> Input {
     let source = Source::Answer { call, send };
-    Input::Told(Told { number: number(index), source, outcome, provider_time: None, digest: None })
+    evidence(number(index), source, outcome)
+}
+
+/// Evidence as [`Play`] takes it: an answer was asked for when it came, if nothing else is said.
+pub(super) fn evidence(number: AttemptNumber, source: Source, outcome: Outcome) -> Input {
+    let (provider_time, asked_at, account_revision) = (None, None, Some(1));
+    Input::Told(Told { number, source, outcome, provider_time, asked_at, account_revision, digest: None })
 }
 
 pub(super) fn created(send: u32, outcome: Outcome) -> Input {
@@ -209,13 +219,40 @@ pub(super) fn charged(index: u8, outcome: Outcome) -> Input {
 
 pub(super) fn notified(outcome: Outcome) -> Input {
     let source = Source::Notification;
-    Input::Told(Told { number: number(0), source, outcome, provider_time: None, digest: None })
+    evidence(number(0), source, outcome)
 }
 
 /// The same evidence with the provider's own time, so many seconds after the making.
 pub(super) fn timed(at: u64, input: Input) -> Input {
     let Input::Told(told) = input else { unreachable!("only evidence has a provider's time") };
     Input::Told(Told { provider_time: Some(wall(at)), ..told })
+}
+
+/// The same answer to a call that was begun so many seconds after the making.
+pub(super) fn asked(at: u64, input: Input) -> Input {
+    let Input::Told(told) = input else { unreachable!("only evidence was asked for") };
+    Input::Told(Told { asked_at: Some(wall(at)), ..told })
+}
+
+/// An answer that says nothing else was begun when it came.
+fn asked_then(when: Moment, input: Input) -> Input {
+    match input {
+        Input::Told(told) if told.asked_at.is_none() && told.source != Source::Notification => {
+            Input::Told(Told { asked_at: Some(when.wall), ..told })
+        }
+        other @ (Input::Submit
+        | Input::Signed(_)
+        | Input::Close(_)
+        | Input::QueryNow
+        | Input::Authorize { .. }
+        | Input::RenewActions
+        | Input::Told(_)
+        | Input::Hint(_)
+        | Input::Due
+        | Input::Vouch(_)
+        | Input::AcceptMismatch { .. }
+        | Input::AcceptLate { .. }) => other,
+    }
 }
 
 pub(super) fn token(id: u8) -> Input {
@@ -260,6 +297,7 @@ impl Play {
     }
 
     pub(super) fn when(mut self, when: Moment, input: Input) -> Self {
+        let input = asked_then(when, input);
         let result = step(&self.record, &self.bill, &input, when, &self.rules, &self.policy);
         self.effects.clear();
         if let Ok(step) = &result {
