@@ -283,7 +283,6 @@ pub(crate) async fn send(inner: &Inner, request: HttpRequest, deadline: Duration
 /// Compares an answer with what was asked; what disagrees is unknown, and an alarm.
 async fn judge(inner: &Arc<Inner>, job: &Job, asked: &Asked, heard: Heard) -> (Told, Option<Sealed>) {
     let Heard { answer, reply, asked_at } = heard;
-    tracing::debug!(number = %job.number, kind = ?job.kind, ?asked_at, outcome = answer.outcome.name(), "a call ended");
     let view = asked.account.view(Some(job.attempt().map_or(0, |attempt| attempt.revision)));
     let settings = view.map(|view| view.settings);
     let named = answer.number.as_deref().filter(|number| *number != asked.number);

@@ -14,9 +14,6 @@ use crate::model::{AccountId, Attempt, AttemptNumber, CallKind, Transaction};
 use crate::secrets::Secret;
 use crate::store::Health;
 
-/// What may move money leaves within this time of the step that decided it, or never.
-pub(super) use crate::machine::transaction::START_MAX;
-
 use super::calls;
 use super::homing::{Homebound, bring_home};
 use super::ticket::Ticket;

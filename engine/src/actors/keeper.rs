@@ -16,7 +16,7 @@ use crate::store::keys::DueKind;
 use crate::store::{Batch, CommitError, RowKey, Seq, Table, keys, notes};
 
 use super::batch::{Before, batch_of};
-use super::dispatcher::{Job, START_MAX};
+use super::dispatcher::Job;
 use super::failure::{Failure, caught, commit_failure, refused};
 use super::ticket::Ticket;
 use super::transaction::{Carried, Settled, What};
@@ -276,7 +276,7 @@ impl Keeper {
     /// Pauses the account that its provider refuses, in the same commit.
     pub(super) async fn pause(&self, batch: &mut Batch, step: &Step) -> Result<(), Failure> {
         let Some(pause) = &step.pauses_account else { return Ok(()) };
-        Ok(self.inner.pause_account(batch, pause.account_id, &pause.reason).await?)
+        Ok(self.inner.pause_account(batch, pause).await?)
     }
 
     /// As of when nobody has used that once-key.
@@ -315,7 +315,7 @@ impl Keeper {
                 resign,
                 token: handed.token.clone(),
                 ticket: handed.ticket.clone(),
-                leave_by: handed.began.saturating_add(START_MAX),
+                leave_by: handed.began.saturating_add(machine::START_MAX),
             };
             self.inner.dispatcher.hand(&self.inner, job);
         }

@@ -10,6 +10,7 @@ use crate::api::{CreateAccount, Idempotency, Page, PageRequest, Scope, UpdateAcc
 use crate::channel::Adapter;
 use crate::directory::{ACCOUNTS_OF_APP_MAX, open_secrets, secrets_text};
 use crate::engine::Inner;
+use crate::machine::AccountPause;
 use crate::model::{Account, AccountId, AccountState, Mode, Revision};
 use crate::secrets::Place;
 use crate::store::{Batch, Scan, Seq, Table, keys};
@@ -105,11 +106,14 @@ impl Inner {
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of every read.
-    pub(crate) async fn pause_account(&self, batch: &mut Batch, id: AccountId, reason: &str) -> Result<(), Error> {
+    pub(crate) async fn pause_account(&self, batch: &mut Batch, pause: &AccountPause) -> Result<(), Error> {
+        let id = pause.account_id;
         let (before, seen) = self.account_row(None, id).await?;
-        if before.state == AccountState::Active {
+        // An answer to what older settings signed says nothing about an account that was repaired meanwhile.
+        let newest = before.revisions.last().is_some_and(|newest| newest.number == pause.revision);
+        if newest && before.state == AccountState::Active {
             let mut account = before.clone();
-            let reason = reason.chars().take(REASON_MAX).collect();
+            let reason = pause.reason.chars().take(REASON_MAX).collect();
             account.state = AccountState::Paused { reason, since: self.clock.now().wall };
             account.version += 1;
             batch.watch(keys::account(id), seen).put_account(Some(&before), &account);

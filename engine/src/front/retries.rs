@@ -63,7 +63,7 @@ impl Inner {
         // An answer is sealed as evidence of its transaction, a notification as an item of the inbox.
         let asked = number.filter(|it| self.sealer.open(evidence_place(&it.transaction), &item.raw).is_ok());
         let Some(number) = asked else { return self.apply_item(id).await };
-        let what = What::Input(Box::new((Input::QueryNow, Carried::default())));
+        let what = What::Input(Box::new((Input::Hint(number.clone()), Carried::default())));
         self.tell(number.transaction, what, None).await?;
         let mut batch = Batch::default();
         batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));

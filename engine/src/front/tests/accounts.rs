@@ -1,5 +1,6 @@
 use super::*;
 use crate::directory::material_note;
+use crate::machine::AccountPause;
 use crate::store::keys;
 
 fn changed_settings(settings: Value) -> UpdateAccount {
@@ -105,8 +106,14 @@ async fn pauses_end_by_settings_or_by_an_operator() {
     let (engine, scope) = (&world.engine, world.scope(Mode::Live).await);
     let id = engine.create_account(scope, create_account("bank", good_settings()), None).await.expect("good").id;
     let pause = async || {
+        let newest = engine.account(scope, id).await.expect("it is there").revisions.len();
+        let revision = u32::try_from(newest).expect("few");
+        let pause = |revision| AccountPause { account_id: id, revision, reason: "no contract".to_owned() };
         let mut batch = Batch::default();
-        engine.inner().pause_account(&mut batch, id, "no contract").await.expect("it is there");
+        // What older settings came to says nothing about these.
+        engine.inner().pause_account(&mut batch, &pause(revision - 1)).await.expect("it is there");
+        assert!(batch.puts.is_empty());
+        engine.inner().pause_account(&mut batch, &pause(revision)).await.expect("it is there");
         world.commit(batch).await;
         let state = engine.account(scope, id).await.expect("it is there").state;
         assert!(matches!(state, AccountState::Paused { reason, .. } if reason == "no contract"));
