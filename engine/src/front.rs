@@ -11,6 +11,7 @@ mod content;
 mod create;
 mod deliveries;
 mod idempotency;
+mod inbox;
 mod keys;
 mod lists;
 mod notifications;

@@ -8,25 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::actors::batch::evidence_place;
 use crate::actors::calls::{self, Asked};
 use crate::actors::materials::about_account;
 use crate::actors::owners::disagreement;
 use crate::actors::transaction::{Carried, What};
-use crate::actors::upkeep::APPLY_AGAIN;
-use crate::actors::{account_of, batch::evidence_place};
 use crate::api::NotificationReply;
 use crate::channel::{Acknowledgement, Fact, FactSubject, Notified, Outcome, RawNotification};
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::{Input, Source, Told};
-use crate::model::{AccountId, AlarmKind, AttemptNumber, InboxId, InboxItem};
-use crate::secrets::{SealContext, Secret};
-use crate::store::keys::DueKind;
-use crate::store::{Batch, Scan, Table, keys};
+use crate::model::{AccountId, AlarmKind, AttemptNumber, Sealed};
+use crate::secrets::Secret;
+use crate::store::keys;
 use crate::{Engine, Error};
 
-/// Notifications that wait in the inbox at most; at it they are refused, so that the provider repeats.
-const INBOX_MAX: usize = 10_000;
 /// Facts of one notification.
 const FACTS_MAX: usize = 16;
 /// How long a busy record is waited for, each time twice as long as before: some seconds in all, well below what a
@@ -51,7 +47,7 @@ impl Engine {
 }
 
 /// What one fact came to.
-enum Taken {
+pub(super) enum Taken {
     /// It is durable.
     Kept,
     /// It is verified, but has no home.
@@ -107,7 +103,7 @@ impl Inner {
     }
 
     /// What a notification says, with material fetched once if that is missing.
-    async fn read_notification(
+    pub(super) async fn read_notification(
         self: &Arc<Self>,
         account: &Arc<LoadedAccount>,
         raw: &RawNotification,
@@ -173,7 +169,12 @@ impl Inner {
         }
     }
 
-    async fn keep_fact(self: &Arc<Self>, account: &Arc<LoadedAccount>, raw: &RawNotification, fact: &Fact) -> Taken {
+    pub(super) async fn keep_fact(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+        fact: &Fact,
+    ) -> Taken {
         if let Some(why) = account.view(None).and_then(|view| disagreement(view.settings, &fact.owners)) {
             return Taken::Wrong(why);
         }
@@ -195,9 +196,11 @@ impl Inner {
         if let Some(time) = fact.provider_time {
             self.births.overhear(time, self.clock.now());
         }
+        let body = Secret::from_bytes(raw.body.to_vec());
+        let sealed = self.sealer.seal(evidence_place(&number.transaction), &body, self.entropy.as_ref());
         // It proves itself and says nothing certain: the channel is to be asked.
         if matches!(fact.outcome, Outcome::Unknown(_)) {
-            return match self.hint(&number).await {
+            return match self.hint(&number, Some(sealed)).await {
                 Ok(()) => Taken::Kept,
                 Err(why) => Taken::NotNow(why),
             };
@@ -211,9 +214,7 @@ impl Inner {
             account_revision: None,
             digest: Some(Sha256::digest(&raw.body).into()),
         };
-        let body = Secret::from_bytes(raw.body.to_vec());
-        let raw = self.sealer.seal(evidence_place(&number.transaction), &body, self.entropy.as_ref());
-        let carried = Carried { raw: Some(raw), ..Carried::default() };
+        let carried = Carried { raw: Some(sealed), ..Carried::default() };
         let what = What::Input(Box::new((Input::Told(told), carried)));
         match self.tell(number.transaction, what, None).await {
             Ok(_) => Taken::Kept,
@@ -243,76 +244,20 @@ impl Inner {
         if self.whose(&number).await? != Some(account.record.id) {
             return Err(Error::NotFound("order"));
         }
-        self.hint(&number).await
+        self.hint(&number, None).await
     }
 
-    async fn hint(&self, number: &AttemptNumber) -> Result<(), Error> {
-        let mut batch = Batch::default();
-        let at = self.hints.when(number.transaction, self.clock.now().wall);
-        batch.put_marker(keys::due(at, DueKind::Transaction, number.transaction.0));
-        self.store.commit(batch).await?;
-        Ok(())
-    }
-
-    async fn to_inbox(
-        self: &Arc<Self>,
-        account: &Arc<LoadedAccount>,
-        raw: &RawNotification,
-        (number, reason): (String, String),
-        apply_again: bool,
-    ) -> Result<(), Error> {
-        let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
-        let full = self.reader.run(move |store| store.scan(&scan)).await??.rows.len() >= INBOX_MAX;
-        if full {
-            return Err(Error::LimitReached("the inbox is full".to_owned()));
+    /// Has the channel asked about an attempt, in whatever status its record is. Durable when it returns. Hints that come
+    /// soon after one another are brought together: whoever sends them waits.
+    pub(super) async fn hint(&self, number: &AttemptNumber, raw: Option<Sealed>) -> Result<(), Error> {
+        let now = self.clock.now().wall;
+        let at = self.hints.when(number.transaction, now);
+        if at > now {
+            self.clock.sleep(at.since(now)).await;
         }
-        let id: InboxId = self.ids.next();
-        let text = format!("a verified notification about {number} has no home: {reason}");
-        let item = InboxItem {
-            id,
-            account_id: account.record.id,
-            number,
-            reason,
-            digest: Sha256::digest(&raw.body).into(),
-            raw: self.sealer.seal(inbox_place(&id), &pack(raw), self.entropy.as_ref()),
-            received_at: self.clock.now().wall,
-        };
-        let mut batch = Batch::default();
-        batch.put_record(keys::inbox(id), &item);
-        if apply_again {
-            batch.put_marker(keys::due(item.received_at.after(APPLY_AGAIN.0), DueKind::Maintenance, id.0));
-        }
-        self.alarms.raise(&mut batch, AlarmKind::Inbox, id, &text);
-        self.store.commit(batch).await?;
-        Ok(())
-    }
-
-    /// Applies a notification of the inbox and removes it.
-    pub(crate) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
-        let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
-        let item = item.ok_or(Error::NotFound("notification"))?;
-        let packed = self.sealer.open(inbox_place(&id), &item.raw).map_err(|why| Error::Internal(why.to_string()))?;
-        let raw = unpack(&packed).ok_or_else(|| Error::Internal("a notification does not unpack".to_owned()))?;
-        let account = account_of(self, item.account_id).await?;
-        let Notified::Verified { facts, .. } = self.read_notification(&account, &raw).await.map_err(Error::Conflict)?
-        else {
-            return Err(Error::Conflict("it does not prove itself any more".to_owned()));
-        };
-        for fact in &facts {
-            match self.keep_fact(&account, &raw, fact).await {
-                Taken::Kept => {}
-                Taken::Homeless(why) | Taken::Wrong(why) => return Err(Error::Conflict(why)),
-                Taken::Busy => return Err(Error::Busy),
-                Taken::NotNow(why) => return Err(why),
-            }
-        }
-        let mut batch = Batch::default();
-        batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
-        match self.store.commit(batch).await {
-            // Somebody else applied or discarded it meanwhile: what it says is kept either way.
-            Ok(_) | Err(crate::store::CommitError::Conflict(_)) => Ok(()),
-            Err(why) => Err(why.into()),
-        }
+        let carried = Carried { raw, ..Carried::default() };
+        let what = What::Input(Box::new((Input::Hint(number.clone()), carried)));
+        self.tell(number.transaction, what, None).await.map(drop)
     }
 }
 
@@ -320,22 +265,6 @@ fn number_of(fact: &Fact) -> &str {
     match &fact.subject {
         FactSubject::Attempt(number) | FactSubject::Refund(number) | FactSubject::Trade(number) => number,
     }
-}
-
-fn inbox_place(id: &InboxId) -> SealContext<'_> {
-    SealContext { purpose: "inbox", record: id.bytes() }
-}
-
-/// Headers, query and body as one value, to be sealed.
-fn pack(raw: &RawNotification) -> Secret {
-    let whole = (raw.headers.clone(), raw.query.clone(), raw.body.to_vec());
-    Secret::from_bytes(crate::store::codec::payload(&whole))
-}
-
-fn unpack(packed: &Secret) -> Option<RawNotification> {
-    type Whole = (Vec<(String, String)>, String, Vec<u8>);
-    let (headers, query, body) = crate::store::codec::decode_payload::<Whole>(packed.expose()).ok()?;
-    Some(RawNotification { headers, query, body: Bytes::from(body) })
 }
 
 fn refused(acknowledgement: Acknowledgement) -> NotificationReply {

@@ -107,3 +107,16 @@ async fn a_notification_that_says_nothing_certain_is_a_hint() {
     world.status(id, "succeeded").await;
     assert_eq!(world.provider.log(), [format!("create/{id}"), format!("query/{id}")]);
 }
+
+#[tokio::test]
+async fn a_hint_is_followed_when_the_payment_has_ended() {
+    // A closed payment is asked about too, and money that is found counts as late.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    let closing = world.engine.close_transaction(world.scope, id, Duration::from_secs(5), None);
+    assert_eq!(world.within(closing).await.expect("closed").status.name(), "closed");
+    world.provider.answers("query", &["paid"]);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.notify(id, "hint").await.accepted);
+    world.status(id, "succeeded").await;
+}

@@ -1,0 +1,117 @@
+//! The inbox: what proved itself and could not go to its record. It waits for its record to have time, or for an
+//! operator.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::notifications::Taken;
+use crate::Error;
+use crate::actors::upkeep::APPLY_AGAIN;
+use crate::actors::{account_of, batch::evidence_place};
+use crate::channel::{Notified, RawNotification};
+use crate::directory::LoadedAccount;
+use crate::engine::Inner;
+use crate::model::{AlarmKind, AttemptNumber, InboxId, InboxItem};
+use crate::secrets::{SealContext, Secret};
+use crate::store::keys::DueKind;
+use crate::store::{Batch, Scan, Table, keys};
+
+/// What waits in the inbox at most; at it notifications are refused, so that the provider repeats.
+const INBOX_MAX: usize = 10_000;
+
+impl Inner {
+    pub(super) async fn to_inbox(
+        self: &Arc<Self>,
+        account: &Arc<LoadedAccount>,
+        raw: &RawNotification,
+        (number, reason): (String, String),
+        apply_again: bool,
+    ) -> Result<(), Error> {
+        let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
+        let full = self.reader.run(move |store| store.scan(&scan)).await??.rows.len() >= INBOX_MAX;
+        if full {
+            return Err(Error::LimitReached("the inbox is full".to_owned()));
+        }
+        let id: InboxId = self.ids.next();
+        let text = format!("a verified notification about {number} has no home: {reason}");
+        let item = InboxItem {
+            id,
+            account_id: account.record.id,
+            number,
+            reason,
+            digest: Sha256::digest(&raw.body).into(),
+            raw: self.sealer.seal(inbox_place(&id), &pack(raw), self.entropy.as_ref()),
+            received_at: self.clock.now().wall,
+        };
+        let mut batch = Batch::default();
+        batch.put_record(keys::inbox(id), &item);
+        if apply_again {
+            batch.put_marker(keys::due(item.received_at.after(APPLY_AGAIN.0), DueKind::Maintenance, id.0));
+        }
+        self.alarms.raise(&mut batch, AlarmKind::Inbox, id, &text);
+        self.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Applies what is in the inbox and removes it.
+    pub(crate) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+        let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
+        let item = item.ok_or(Error::NotFound("notification"))?;
+        match self.sealer.open(inbox_place(&id), &item.raw) {
+            Ok(packed) => self.apply_notification(&item, &packed).await?,
+            Err(why) => self.apply_answer(&item, &why.to_string()).await?,
+        }
+        let mut batch = Batch::default();
+        batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
+        match self.store.commit(batch).await {
+            // Somebody else applied or discarded it meanwhile: what it says is kept either way.
+            Ok(_) | Err(crate::store::CommitError::Conflict(_)) => Ok(()),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    async fn apply_notification(self: &Arc<Self>, item: &InboxItem, packed: &Secret) -> Result<(), Error> {
+        let raw = unpack(packed).ok_or_else(|| Error::Internal("a notification does not unpack".to_owned()))?;
+        let account = account_of(self, item.account_id).await?;
+        let Notified::Verified { facts, .. } = self.read_notification(&account, &raw).await.map_err(Error::Conflict)?
+        else {
+            return Err(Error::Conflict("it does not prove itself any more".to_owned()));
+        };
+        for fact in &facts {
+            match self.keep_fact(&account, &raw, fact).await {
+                Taken::Kept => {}
+                Taken::Homeless(why) | Taken::Wrong(why) => return Err(Error::Conflict(why)),
+                Taken::Busy => return Err(Error::Busy),
+                Taken::NotNow(why) => return Err(why),
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to a call of ours, sealed as evidence of its record: it belongs to a question of then, so it is kept
+    /// with the record and the channel is asked anew.
+    async fn apply_answer(&self, item: &InboxItem, no_notification: &str) -> Result<(), Error> {
+        let unreadable = || Error::Internal(no_notification.to_owned());
+        let number = AttemptNumber::parse(&item.number).ok_or_else(unreadable)?;
+        self.sealer.open(evidence_place(&number.transaction), &item.raw).map_err(|_| unreadable())?;
+        self.hint(&number, Some(item.raw.clone())).await
+    }
+}
+
+fn inbox_place(id: &InboxId) -> SealContext<'_> {
+    SealContext { purpose: "inbox", record: id.bytes() }
+}
+
+/// Headers, query and body as one value, to be sealed.
+fn pack(raw: &RawNotification) -> Secret {
+    let whole = (raw.headers.clone(), raw.query.clone(), raw.body.to_vec());
+    Secret::from_bytes(crate::store::codec::payload(&whole))
+}
+
+fn unpack(packed: &Secret) -> Option<RawNotification> {
+    type Whole = (Vec<(String, String)>, String, Vec<u8>);
+    let (headers, query, body) = crate::store::codec::decode_payload::<Whole>(packed.expose()).ok()?;
+    Some(RawNotification { headers, query, body: Bytes::from(body) })
+}
