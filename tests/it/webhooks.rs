@@ -123,7 +123,7 @@ async fn eleven_tries_on_the_original_schedule_across_restarts() {
     let mut delivery = settled(&engine, scope, 1).await;
     for (done, minutes) in GAPS.into_iter().enumerate() {
         let ended = delivery.tries.last().expect("a try").ended_at;
-        let due = ended.after(Duration::from_secs(minutes * 60));
+        let due = ended.after(Duration::from_mins(minutes));
         assert_eq!(delivery.state, DeliveryState::Due { at: due }, "after try {}", done + 1);
         if done == 2 || done == 6 {
             engine.shutdown(LIMIT).await;
@@ -131,7 +131,7 @@ async fn eleven_tries_on_the_original_schedule_across_restarts() {
             world::notify(&simulator, &engine);
         }
         // First to one millisecond before it is due: a try that goes out then shows in the times below.
-        clock.advance(due.since(clock.now().wall) - Duration::from_millis(1));
+        clock.advance(due.before(Duration::from_millis(1)).since(clock.now().wall));
         settled(&engine, scope, done + 1).await;
         clock.advance(Duration::from_millis(1));
         delivery = settled(&engine, scope, done + 2).await;
@@ -140,7 +140,7 @@ async fn eleven_tries_on_the_original_schedule_across_restarts() {
     assert_eq!(delivery.state, DeliveryState::Exhausted);
     assert_eq!(target.tries.lock().expect("held shortly").len(), 11);
     let all = delivery.tries[10].started_at.since(delivery.tries[0].ended_at);
-    assert_eq!(all, Duration::from_secs(60 * (55 * 60 + 46)));
+    assert_eq!(all, Duration::from_mins(55 * 60 + 46));
     engine.shutdown(LIMIT).await;
 }
 
@@ -188,7 +188,7 @@ fn engine(folder: &Path, clock: &VirtualClock, target: &Arc<Refusing>, simulator
         .sealing_key(sealer())
         .clock(Arc::new(clock.clone()))
         .http_client(Arc::new(SandboxClient::new(Arc::clone(simulator), None)))
-        .webhook_client(Arc::clone(target) as Arc<dyn WebhookClient>)
+        .webhook_client(target.clone())
         .guard(GuardPolicy::default());
     for adapter in maxpay_adapters::builtin() {
         builder = builder.adapter(adapter);

@@ -110,10 +110,8 @@ impl Client {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        match tokio::time::timeout(limit, reached).await {
-            Ok(body) => body,
-            Err(_) => panic!("{path} did not come to what was expected within {limit:?}: {last:?}"),
-        }
+        let reached = tokio::time::timeout(limit, reached).await;
+        reached.unwrap_or_else(|_| panic!("{path} did not come to what was expected within {limit:?}: {last:?}"))
     }
 }
 

@@ -44,9 +44,9 @@ pub async fn send(to: SocketAddr, bytes: &[u8]) -> std::io::Result<RawReply> {
 pub async fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<RawReply> {
     let mut text = format!("POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text += &[name, ": ", value, "\r\n"].concat();
     }
-    text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    text += &["Content-Length: ", &body.len().to_string(), "\r\n\r\n", body].concat();
     send(to, text.as_bytes()).await
 }
 

@@ -107,9 +107,8 @@ impl Receiver {
                 arrived.await;
             }
         };
-        if tokio::time::timeout(limit, reached).await.is_err() {
-            panic!("{count} webhooks expected within {limit:?}, came: {:?}", self.log());
-        }
+        let reached = tokio::time::timeout(limit, reached).await;
+        assert!(reached.is_ok(), "{count} webhooks expected within {limit:?}, came: {:?}", self.log());
         self.log()
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How long a start may take on a loaded machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// The keys of the demo app, as the ready file tells them at the first start.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -106,11 +106,9 @@ impl Start {
             }
         };
         let log_text = || std::fs::read_to_string(&log).unwrap_or_default();
-        let text = match tokio::time::timeout(START_LIMIT, told).await {
-            Ok(Ok(text)) => text,
-            Ok(Err(status)) => return Err(format!("the server ended with {status}:\n{}", log_text())),
-            Err(_) => panic!("the server was not ready within {START_LIMIT:?}:\n{}", log_text()),
-        };
+        let told = tokio::time::timeout(START_LIMIT, told).await;
+        let told = told.unwrap_or_else(|_| panic!("the server was not ready within {START_LIMIT:?}:\n{}", log_text()));
+        let text = told.map_err(|status| format!("the server ended with {status}:\n{}", log_text()))?;
         let ready: Ready = serde_json::from_slice(&text).expect("the ready file is JSON");
         let address = ready.url.trim_start_matches("http://").trim_end_matches('/').parse();
         let address = address.expect("the ready file tells an address");

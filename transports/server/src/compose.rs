@@ -19,7 +19,7 @@ use maxpay_transports::client::{ClientError, ProviderClient, TargetClient, Trust
 
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::sealing::{self, SealingError};
-use crate::settings::Settings;
+use crate::settings::{Millis, Settings};
 
 /// Folder of the store, in the data folder.
 const STORE: &str = "store";
@@ -105,7 +105,7 @@ pub fn compose(
         .webhook_deadline(settings.webhook_deadline_ms.duration())
         .guard(guard(settings))
         .sign_rules(SignRules {
-            max_age: settings.sign_max_age_client_ms.map(|age| age.duration()),
+            max_age: settings.sign_max_age_client_ms.map(Millis::duration),
             max_age_master: Some(settings.sign_max_age_master_ms.duration()),
         })
         .public_url(public_url(settings, address))

@@ -59,13 +59,12 @@ pub async fn make(engine: &Engine, sandbox: &Sandbox) -> Result<Option<DemoApp>,
 /// A key of test mode: one of those that the app was made with, or a new one.
 async fn key(engine: &Engine, app: AppId, kind: KeyKind, first_keys: &mut Vec<Issued>) -> Result<String, Error> {
     let first = first_keys.iter().position(|issued| issued.key.kind == kind && issued.key.mode == Mode::Test);
-    let issued = match first {
-        Some(at) => first_keys.swap_remove(at),
-        None => {
-            let owner = (kind == KeyKind::SessionToken).then(|| NAME.to_owned());
-            let request = IssueKey { kind, mode: Mode::Test, import: None, owner, expires_at: None };
-            engine.issue_key(app, request, None).await?
-        }
+    let issued = if let Some(at) = first {
+        first_keys.swap_remove(at)
+    } else {
+        let owner = (kind == KeyKind::SessionToken).then(|| NAME.to_owned());
+        let request = IssueKey { kind, mode: Mode::Test, import: None, owner, expires_at: None };
+        engine.issue_key(app, request, None).await?
     };
     issued.secret.and_then(Secret::reveal_once).ok_or_else(|| Error::Internal("a key was not issued".into()))
 }

@@ -35,10 +35,7 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<C
     let listener = http::listen(settings.listen).map_err(Failure::Doors)?;
     let address = listener.local_addr().map_err(Failure::System)?;
     let composed = compose(settings, address, crash)?;
-    let operator_key = match composed.first_start {
-        true => Some(demo::operator_key(&composed.engine).await?),
-        false => None,
-    };
+    let operator_key = if composed.first_start { Some(demo::operator_key(&composed.engine).await?) } else { None };
     let demo = match &composed.sandbox {
         Some(sandbox) => demo::make(&composed.engine, sandbox).await?,
         None => None,

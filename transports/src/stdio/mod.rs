@@ -60,13 +60,11 @@ pub async fn serve(
     let mut writer = tokio::spawn(write_lines(to_write, output));
     let report = read_lines(&session, BufReader::new(input), answers, limits).await;
     // A host that reads no more must not keep us.
-    match tokio::time::timeout(limits.drain, &mut writer).await {
-        Ok(written) => written.unwrap_or_else(|error| Err(std::io::Error::other(error))).and(report),
-        Err(_) => {
-            writer.abort();
-            report.map(|report| StdioReport { drained: false, ..report })
-        }
+    if let Ok(written) = tokio::time::timeout(limits.drain, &mut writer).await {
+        return written.unwrap_or_else(|error| Err(std::io::Error::other(error))).and(report);
     }
+    writer.abort();
+    report.map(|report| StdioReport { drained: false, ..report })
 }
 
 async fn read_lines(
