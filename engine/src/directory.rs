@@ -122,22 +122,37 @@ impl Directory {
     /// first. Paused ones are among them: whoever asks looks at the state. One that does not open is left out.
     ///
     /// # Errors
-    /// The store cannot answer.
+    /// The store cannot answer; [`Error::CertificateUnusable`] when there are such accounts and the secrets of none
+    /// open.
     pub(crate) async fn accounts_for(
         &self,
         scope: Scope,
         code: &ChannelCode,
     ) -> Result<Vec<Arc<LoadedAccount>>, Error> {
-        let mut serving = Vec::new();
+        let (mut serving, mut sealed) = (Vec::new(), Vec::new());
         for id in self.accounts_of(scope).await?.iter() {
             match self.account(*id).await {
                 Ok(Some(account)) => serving.push(account),
                 Ok(None) => {}
                 Err(Error::StoreUnavailable(why)) => return Err(Error::StoreUnavailable(why)),
-                Err(why) => tracing::error!(account = %id, %why, "an account does not open and is left out"),
+                Err(why) => {
+                    tracing::error!(account = %id, %why, "an account does not open and is left out");
+                    sealed.extend(Some(*id).filter(|_| matches!(why, Error::CertificateUnusable(_))));
+                }
             }
         }
-        serving.retain(|account| account.record.codes.contains(code) && account.record.state != AccountState::Disabled);
+        let serves = |record: &Account| record.codes.contains(code) && record.state != AccountState::Disabled;
+        serving.retain(|account| serves(&account.record));
+        if serving.is_empty() {
+            for id in sealed {
+                // A record that does not decode says nothing of what it serves.
+                if let Ok((Some(record), _)) = self.reader.record::<Account>(keys::account(id)).await
+                    && serves(&record)
+                {
+                    return Err(Error::CertificateUnusable(format!("the account for channel {code}")));
+                }
+            }
+        }
         serving.sort_by_key(|account| (std::cmp::Reverse(account.record.priority), account.record.id));
         Ok(serving)
     }

@@ -28,6 +28,10 @@ pub enum Error {
     /// Every account of the app for this channel is paused or disabled.
     #[error("the account for channel {0} is paused: {1}")]
     AccountPaused(String, String),
+    /// What an account signs with cannot be used: its sealed settings do not open. Names the account, or the channel
+    /// that was asked for.
+    #[error("the signing material of {0} cannot be used")]
+    CertificateUnusable(String),
     /// The bill number belongs to another transaction that is open or paid.
     #[error("the bill number belongs to transaction {0}")]
     BillNumberConflict(TransactionId),
@@ -88,6 +92,7 @@ impl Error {
             Self::NoAccount(_) => "channel_not_configured",
             Self::UnknownChannel(_) => "unknown_channel",
             Self::AccountPaused(..) => "account_paused",
+            Self::CertificateUnusable(_) => "certificate_unusable",
             Self::BillNumberConflict(_) => "bill_number_conflict",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyInProgress => "idempotency_in_progress",

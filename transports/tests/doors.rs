@@ -6,6 +6,8 @@ mod native;
 mod original;
 #[path = "doors/payments.rs"]
 mod payments;
+#[path = "doors/repeats.rs"]
+mod repeats;
 #[path = "doors/toy.rs"]
 mod toy;
 #[path = "doors/watch.rs"]

@@ -41,7 +41,7 @@ pub(super) async fn work(inner: &Arc<Inner>, due: Due) -> Result<(), Error> {
 async fn apply(inner: &Arc<Inner>, item: &InboxItem, due: Due) -> Result<(), Error> {
     let now = inner.clock.now().wall;
     let mut next = None;
-    match inner.apply_item(item.id).await {
+    match inner.apply_item(item.id, None).await {
         Ok(()) | Err(Error::NotFound(_)) => {}
         Err(Error::Busy | Error::StoreUnavailable(_) | Error::OutcomeUnknown) => {
             let (least, most) = APPLY_AGAIN;

@@ -1,6 +1,6 @@
 //! Accounts with providers.
 
-use crate::model::ChannelCode;
+use crate::model::{Account, ChannelCode};
 
 /// What a new account is to be.
 #[derive(Debug, Clone)]
@@ -17,6 +17,15 @@ pub struct CreateAccount {
     pub weight: u32,
     /// All settings by name, secret ones too.
     pub settings: AccountSettings,
+}
+
+/// An account that was made, or found.
+#[derive(Debug, Clone)]
+pub struct CreatedAccount {
+    /// As it is now.
+    pub account: Account,
+    /// Whether this request made it.
+    pub first: bool,
 }
 
 /// Settings as they come in: a JSON object. Never printed, because it holds secrets.

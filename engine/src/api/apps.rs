@@ -21,6 +21,8 @@ pub struct CreatedApp {
     pub app: App,
     /// Its keys with their secrets, shown this once. Empty when the answer repeats an earlier one.
     pub issued: Vec<Issued>,
+    /// Whether this request made it.
+    pub first: bool,
 }
 
 /// What changes of an app.
@@ -60,4 +62,6 @@ pub struct Issued {
     /// The key itself, to be shown once ([`Secret::reveal_once`](crate::secrets::Secret)). `None` when the answer
     /// repeats an earlier one.
     pub secret: Option<Secret>,
+    /// Whether this request issued it.
+    pub first: bool,
 }

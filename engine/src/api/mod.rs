@@ -14,7 +14,7 @@ mod subscriptions;
 mod transactions;
 
 pub use access::{Credential, Principal, Proof, Right, SignRules, Unauthenticated};
-pub use accounts::{AccountSettings, CreateAccount, UpdateAccount};
+pub use accounts::{AccountSettings, CreateAccount, CreatedAccount, UpdateAccount};
 pub use apps::{CreateApp, CreatedApp, IssueKey, Issued, UpdateApp};
 pub use deliveries::{DeliveryFilter, ResendOutcome};
 pub use notifications::NotificationReply;

@@ -52,6 +52,8 @@ pub struct CreatedSubscription {
     pub subscription: Subscription,
     /// Its signing secret, shown this once. `None` when the answer repeats an earlier one.
     pub secret: Option<Secret>,
+    /// Whether this request made it.
+    pub first: bool,
 }
 
 /// What changes of a subscription. Its `Debug` shows no header values.

@@ -131,15 +131,18 @@ pub(crate) fn opened(sealer: &Sealer, place: &Place, value: &Sealed) -> Result<S
 }
 
 /// Opens the secret settings of one revision.
+///
+/// # Errors
+/// [`Error::CertificateUnusable`]: they were sealed with another key, damaged or moved.
 pub(crate) fn open_secrets(
     sealer: &Sealer,
     account: AccountId,
     revision: u32,
     value: &Sealed,
 ) -> Result<SecretSettings, Error> {
-    let text = opened(sealer, &Place::account_secrets(account, revision), value)?;
-    let named: BTreeMap<String, String> = serde_json::from_slice(text.expose())
-        .map_err(|_| Error::Internal(format!("the secrets of account {account} are not JSON")))?;
+    let unusable = || Error::CertificateUnusable(format!("account {account}"));
+    let text = opened(sealer, &Place::account_secrets(account, revision), value).map_err(|_| unusable())?;
+    let named: BTreeMap<String, String> = serde_json::from_slice(text.expose()).map_err(|_| unusable())?;
     Ok(SecretSettings(named.into_iter().map(|(name, value)| (name, Secret::from_bytes(value.into_bytes()))).collect()))
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::account_settings::{Parted, served_codes};
 use super::{Claimed, Decided, check_optional_text};
-use crate::api::{CreateAccount, Idempotency, Page, PageRequest, Scope, UpdateAccount};
+use crate::api::{CreateAccount, CreatedAccount, Idempotency, Page, PageRequest, Scope, UpdateAccount};
 use crate::channel::Adapter;
 use crate::directory::{ACCOUNTS_OF_APP_MAX, open_secrets, secrets_text};
 use crate::engine::Inner;
@@ -33,7 +33,7 @@ impl Engine {
         scope: Scope,
         request: CreateAccount,
         idem: Option<Idempotency>,
-    ) -> Result<Account, Error> {
+    ) -> Result<CreatedAccount, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move { inner.settle(|| inner.decide_account(scope, &request, idem.as_ref())).await }).await
     }
@@ -71,7 +71,7 @@ impl Engine {
     pub async fn disable_account(&self, scope: Scope, id: AccountId) -> Result<Account, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move {
-            inner.settle(|| inner.decide_account_state(Some(scope), id, AccountState::Disabled)).await
+            inner.settle(|| inner.decide_account_state(Some(scope), id, AccountState::Disabled, None)).await
         })
         .await
     }
@@ -80,12 +80,19 @@ impl Engine {
     /// not paused.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] when it is disabled; those of every command.
-    pub async fn resume_account(&self, id: AccountId, author: &str) -> Result<Account, Error> {
+    /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] when it is disabled; [`Error::IdempotencyMismatch`];
+    /// those of every command.
+    pub async fn resume_account(
+        &self,
+        id: AccountId,
+        author: &str,
+        idem: Option<Idempotency>,
+    ) -> Result<Account, Error> {
         super::check_text("author", author, LABEL_MAX)?;
         let (inner, author) = (Arc::clone(self.inner()), author.to_owned());
         self.detached(async move {
-            let account = inner.settle(|| inner.decide_account_state(None, id, AccountState::Active)).await?;
+            let decide = || inner.decide_account_state(None, id, AccountState::Active, idem.as_ref());
+            let account = inner.settle(decide).await?;
             tracing::info!(account = %id, author, "an operator resumed the account");
             Ok(account)
         })
@@ -135,11 +142,11 @@ impl Inner {
         scope: Scope,
         request: &CreateAccount,
         idem: Option<&Idempotency>,
-    ) -> Result<Decided<Account>, Error> {
+    ) -> Result<Decided<CreatedAccount>, Error> {
         let claim = match self.claim(idem).await? {
             Claimed::Before(id) => {
                 let (account, _) = self.account_row(Some(scope), AccountId(id)).await?;
-                return Ok(Decided::Already(account));
+                return Ok(Decided::Already(CreatedAccount { account, first: false }));
             }
             Claimed::New(claim) => claim,
         };
@@ -176,7 +183,7 @@ impl Inner {
         }
         batch.put_account(None, &account);
         claim.join(&mut batch, "account", id.0, now);
-        Ok(Decided::Write(batch, account))
+        Ok(Decided::Write(batch, CreatedAccount { account, first: true }))
     }
 
     async fn decide_account_update(
@@ -264,17 +271,21 @@ impl Inner {
         scope: Option<Scope>,
         id: AccountId,
         state: AccountState,
+        idem: Option<&Idempotency>,
     ) -> Result<Decided<Account>, Error> {
         let (before, seen) = self.account_row(scope, id).await?;
+        let Some(claim) = self.claim(idem).await?.about(id.0)? else { return Ok(Decided::Already(before)) };
+        let now = self.clock.now().wall;
         if before.state == AccountState::Disabled && state != AccountState::Disabled {
             return Err(Error::Conflict("the account is disabled".to_owned()));
         }
         if before.state == state {
-            return Ok(Decided::Already(before));
+            return Ok(claim.alone("account", id.0, now, before));
         }
         let account = Account { state, version: before.version + 1, ..before.clone() };
         let mut batch = Batch::default();
         batch.watch(keys::account(id), seen).put_account(Some(&before), &account);
+        claim.join(&mut batch, "account", id.0, now);
         Ok(Decided::Write(batch, account))
     }
 }

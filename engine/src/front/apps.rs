@@ -70,7 +70,7 @@ impl Inner {
         let claim = match self.claim(idem).await? {
             Claimed::Before(id) => {
                 let (app, _) = self.app_row(AppId(id)).await?;
-                return Ok(Decided::Already(CreatedApp { app, issued: Vec::new() }));
+                return Ok(Decided::Already(CreatedApp { app, issued: Vec::new(), first: false }));
             }
             Claimed::New(claim) => claim,
         };
@@ -92,11 +92,11 @@ impl Inner {
             let key = self.seal_key(app.id, kind, mode, &secret);
             self.put_digest(&mut batch, app.id, &key, &secret);
             app.keys.push(key.clone());
-            issued.push(Issued { key, secret: Some(secret) });
+            issued.push(Issued { key, secret: Some(secret), first: true });
         }
         batch.put_record(keys::app(app.id), &app);
         claim.join(&mut batch, "app", app.id.0, now);
-        Ok(Decided::Write(batch, CreatedApp { app, issued }))
+        Ok(Decided::Write(batch, CreatedApp { app, issued, first: true }))
     }
 
     async fn decide_app_update(&self, id: AppId, request: &UpdateApp) -> Result<Decided<App>, Error> {

@@ -74,6 +74,26 @@ fn write(value: &Value, text: &mut String) {
     }
 }
 
+/// Whether `text` is one JSON value whose arrays and objects lie at most `depth_max` inside one another.
+pub(super) fn is_json_within(text: &str, depth_max: usize) -> bool {
+    // Brackets first: what reads on may then go as deep as the text.
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > depth_max {
+            return false;
+        }
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -125,5 +145,25 @@ mod tests {
         assert!(same.iter().all(|change| digest(change) == base));
         let digests: Vec<_> = other.iter().map(digest).collect();
         assert!(!digests.contains(&base));
+    }
+
+    #[test]
+    fn depth_counts_brackets_and_not_texts() {
+        // Up to so many levels it is taken; brackets inside texts are none; what is no JSON is refused whatever its depth.
+        let nested = |levels: usize| format!("{}1{}", "[{\"a\":".repeat(levels / 2), "}]".repeat(levels / 2));
+        for (text, taken) in [
+            (nested(64), true),
+            (nested(66), false),
+            (nested(10_000), false),
+            (format!("[{},{}]", nested(62), nested(62)), true),
+            (format!(r#"["{}\"[["]"#, "[{".repeat(100)), true),
+            (format!(r#"["\\",{}]"#, nested(64)), false),
+            ("[1".to_owned(), false),
+            ("]".to_owned(), false),
+            (String::new(), false),
+            ("1 2".to_owned(), false),
+        ] {
+            assert_eq!(is_json_within(&text, 64), taken, "{text:.40}");
+        }
     }
 }

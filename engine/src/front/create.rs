@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Claimed;
-use super::content::content_digest;
+use super::content::{content_digest, is_json_within};
 use crate::actors::bills;
 use crate::actors::calls::{self, Asked};
 use crate::actors::transaction::{Creation, Settled, TransactionMessage, What};
@@ -22,6 +22,9 @@ use crate::{Engine, Error};
 pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
 const SUBJECT_BYTES_MAX: usize = 256;
 const EXTRAS_BYTES_MAX: usize = 16 * 1024;
+/// Arrays and objects inside one another: far below what any JSON reader takes, ours and the merchants', when it stands
+/// inside a list or a webhook.
+const EXTRAS_DEPTH_MAX: usize = 64;
 const URL_CHARS_MAX: usize = 2_048;
 const INPUT_CHARS_MAX: usize = 128;
 
@@ -30,7 +33,8 @@ impl Engine {
     /// where that is one ([`Door::Native`], or an app with strict bill numbers).
     ///
     /// # Errors
-    /// [`Error::UnknownChannel`], [`Error::NoAccount`], [`Error::AccountPaused`], [`Error::Invalid`],
+    /// [`Error::UnknownChannel`], [`Error::NoAccount`], [`Error::AccountPaused`], [`Error::CertificateUnusable`] when
+    /// the secrets of no account open that serves the channel, [`Error::Invalid`],
     /// [`Error::BillNumberConflict`], [`Error::IdempotencyMismatch`], and those of every command.
     pub async fn create_transaction(
         &self,
@@ -262,9 +266,9 @@ fn check(request: &CreateTransaction, rules: &CodeManifest) -> Result<(), Error>
         say("subject", format!("1 to {subject_max} bytes of UTF-8"));
     }
     if let Some(extras) = &request.extras
-        && (extras.len() > EXTRAS_BYTES_MAX || serde_json::from_str::<serde::de::IgnoredAny>(extras).is_err())
+        && (extras.len() > EXTRAS_BYTES_MAX || !is_json_within(extras, EXTRAS_DEPTH_MAX))
     {
-        say("extras", format!("JSON of at most {EXTRAS_BYTES_MAX} bytes"));
+        say("extras", format!("JSON of at most {EXTRAS_BYTES_MAX} bytes and {EXTRAS_DEPTH_MAX} levels"));
     }
     for (field, url) in [("return_url", &request.return_url), ("show_url", &request.show_url)] {
         if let Some(url) = url

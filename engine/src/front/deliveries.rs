@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Decided;
 use crate::actors::delivering;
 use crate::api::{Idempotency, ResendOutcome, Scope, TestSend};
-use crate::machine::delivery::DeliveryInput;
+use crate::engine::Inner;
+use crate::machine::delivery::{DeliveryInput, DeliveryRefusal, step};
 use crate::model::{Delivery, DeliveryId, EventKind, SubscriptionId, SubscriptionState};
+use crate::store::{Batch, Seq, keys};
 use crate::webhook::{Sent, payload};
 use crate::{Engine, Error};
 
@@ -37,27 +40,31 @@ impl Engine {
     /// Starts the schedule of an exhausted delivery anew.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it is not exhausted; those of every command.
-    pub async fn resume_delivery(&self, scope: Scope, id: DeliveryId) -> Result<Delivery, Error> {
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it is not exhausted; [`Error::IdempotencyMismatch`]; those of every
+    /// command.
+    pub async fn resume_delivery(
+        &self,
+        scope: Scope,
+        id: DeliveryId,
+        idem: Option<Idempotency>,
+    ) -> Result<Delivery, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move {
-            let read = own_delivery(&inner, scope, id).await?;
-            delivering::change(&inner, read, DeliveryInput::Resume, None).await
-        })
-        .await
+        self.detached(async move { inner.settle(|| inner.decide_resume(scope, id, idem.as_ref())).await }).await
     }
 
     /// Sends an example of an event to a subscription's target, over the same path as live deliveries, and shows what
-    /// went over the wire. Keeps nothing.
+    /// went over the wire. Keeps nothing but the idempotency key, which is written before anything is sent: a repeat
+    /// sends nothing, and has no answer to show.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it is deleted or its function is not registered; those of every
-    /// command.
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it is deleted, its function is not registered, or a test was begun
+    /// under the key before; [`Error::IdempotencyMismatch`]; those of every command.
     pub async fn test_subscription(
         &self,
         scope: Scope,
         id: SubscriptionId,
         kind: EventKind,
+        idem: Option<Idempotency>,
     ) -> Result<TestSend, Error> {
         let subscription = self.subscription(scope, id).await?;
         if subscription.state == SubscriptionState::Deleted {
@@ -65,6 +72,10 @@ impl Engine {
         }
         let inner = Arc::clone(self.inner());
         self.detached(async move {
+            if inner.begun_before(idem.as_ref(), "test send", id.0).await? {
+                let why = "a test send was begun under this idempotency key: another one needs another key";
+                return Err(Error::Conflict(why.to_owned()));
+            }
             let (event, transaction) = (inner.ids.next(), inner.ids.next());
             let now = inner.clock.now().wall;
             let mut event = payload::test_event(scope.app_id, scope.mode, event, transaction, now);
@@ -78,11 +89,29 @@ impl Engine {
     }
 }
 
-async fn own_delivery(
-    inner: &Arc<crate::engine::Inner>,
-    scope: Scope,
-    id: DeliveryId,
-) -> Result<(Delivery, crate::store::Seq), Error> {
+impl Inner {
+    async fn decide_resume(
+        &self,
+        scope: Scope,
+        id: DeliveryId,
+        idem: Option<&Idempotency>,
+    ) -> Result<Decided<Delivery>, Error> {
+        let (before, seen) = own_delivery(self, scope, id).await?;
+        let Some(claim) = self.claim(idem).await?.about(id.0)? else { return Ok(Decided::Already(before)) };
+        let now = self.clock.now().wall;
+        let after = match step(&before, DeliveryInput::Resume, now, &self.settings.schedule) {
+            Ok(after) => after,
+            Err(DeliveryRefusal::Unchanged) => return Ok(claim.alone("delivery", id.0, now, before)),
+            Err(why @ DeliveryRefusal::NotExhausted) => return Err(Error::Conflict(why.to_string())),
+        };
+        let mut batch = Batch::default();
+        batch.watch(keys::delivery(id), seen).put_delivery(Some(&before), &after);
+        claim.join(&mut batch, "delivery", id.0, now);
+        Ok(Decided::Write(batch, after))
+    }
+}
+
+async fn own_delivery(inner: &Inner, scope: Scope, id: DeliveryId) -> Result<(Delivery, Seq), Error> {
     let read = delivering::read_delivery(inner, id).await?;
     let own = read.0.app_id == scope.app_id && read.0.mode == scope.mode;
     if own { Ok(read) } else { Err(Error::NotFound("delivery")) }

@@ -11,6 +11,8 @@ use crate::model::{KeyOwner, Mode, RawId, Timestamp};
 use crate::store::keys::DueKind;
 use crate::store::{Batch, RowKey, Seq, keys, notes};
 
+use super::Decided;
+
 /// How long a key is remembered.
 const KEPT: Duration = Duration::from_hours(24);
 
@@ -92,7 +94,51 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Notes a key before work that commits nothing of its own. `true`: an earlier request with the same content has
+    /// begun that work.
+    ///
+    /// # Errors
+    /// As [`Inner::claim`], and those of a commit.
+    pub(super) async fn begun_before(
+        &self,
+        request: Option<&Idempotency>,
+        kind: &str,
+        id: RawId,
+    ) -> Result<bool, Error> {
+        let decide = || async move {
+            let claim = self.claim(request).await?.about(id)?;
+            Ok(claim.map_or(Decided::Already(true), |claim| claim.alone(kind, id, self.clock.now().wall, false)))
+        };
+        self.settle(decide).await
+    }
+}
+
+impl Claimed {
+    /// For a command to an object that is there: the claim that is to join its commit, `None` when it was done before.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`] when the key stands for another object.
+    pub(crate) fn about(self, id: RawId) -> Result<Option<Claim>, Error> {
+        match self {
+            Self::Before(found) if found == id => Ok(None),
+            Self::Before(_) => Err(Error::IdempotencyMismatch),
+            Self::New(claim) => Ok(Some(claim)),
+        }
+    }
+}
+
 impl Claim {
+    /// For a command that changes nothing: the key is written all the same, so that a repeat finds it.
+    pub(crate) fn alone<T>(self, kind: &str, id: RawId, now: Timestamp, answer: T) -> Decided<T> {
+        if self.0.is_none() {
+            return Decided::Already(answer);
+        }
+        let mut batch = Batch::default();
+        self.join(&mut batch, kind, id, now);
+        Decided::Write(batch, answer)
+    }
+
     /// Notes in `batch` that the key stands for this object. `kind` is one word for it.
     pub(crate) fn join(self, batch: &mut Batch, kind: &str, id: RawId, now: Timestamp) {
         let Some(Free { row, seen, body_digest }) = self.0 else { return };

@@ -10,6 +10,7 @@ use super::notifications::Taken;
 use crate::Error;
 use crate::actors::upkeep::APPLY_AGAIN;
 use crate::actors::{account_of, batch::evidence_place};
+use crate::api::Idempotency;
 use crate::channel::{Notified, RawNotification};
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
@@ -56,7 +57,8 @@ impl Inner {
     }
 
     /// Applies what is in the inbox and removes it.
-    pub(crate) async fn apply_item(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+    pub(crate) async fn apply_item(self: &Arc<Self>, id: InboxId, request: Option<&Idempotency>) -> Result<(), Error> {
+        let Some(claim) = self.claim(request).await?.about(id.0)? else { return Ok(()) };
         let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
         let item = item.ok_or(Error::NotFound("notification"))?;
         match self.sealer.open(inbox_place(&id), &item.raw) {
@@ -65,9 +67,11 @@ impl Inner {
         }
         let mut batch = Batch::default();
         batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
+        claim.join(&mut batch, "inbox", id.0, self.clock.now().wall);
         match self.store.commit(batch).await {
+            Ok(_) => Ok(()),
             // Somebody else applied or discarded it meanwhile: what it says is kept either way.
-            Ok(_) | Err(crate::store::CommitError::Conflict(_)) => Ok(()),
+            Err(crate::store::CommitError::Conflict(_)) => self.begun_before(request, "inbox", id.0).await.map(drop),
             Err(why) => Err(why.into()),
         }
     }

@@ -125,7 +125,7 @@ impl Inner {
             Claimed::Before(id) => {
                 // A key of another app: the same body was sent to another place.
                 let key = record.keys.into_iter().find(|key| key.id == KeyId(id)).ok_or(Error::IdempotencyMismatch)?;
-                return Ok(Decided::Already(Issued { key, secret: None }));
+                return Ok(Decided::Already(Issued { key, secret: None, first: false }));
             }
             Claimed::New(claim) => claim,
         };
@@ -150,7 +150,7 @@ impl Inner {
         self.put_digest(&mut batch, app, &key, &secret);
         batch.watch(keys::app(app), seen).put_record(keys::app(app), &record);
         claim.join(&mut batch, "key", key.id.0, now);
-        Ok(Decided::Write(batch, Issued { key, secret: Some(secret) }))
+        Ok(Decided::Write(batch, Issued { key, secret: Some(secret), first: true }))
     }
 
     /// A key must open one thing: it may not be another key of the app, nor somebody's bearer key.

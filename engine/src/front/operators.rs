@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Decided, check_text};
-use crate::api::{AlarmFilter, Page, PageRequest, SetAsideRecord};
+use crate::api::{AlarmFilter, Idempotency, Page, PageRequest, SetAsideRecord};
 use crate::engine::Inner;
 use crate::model::{Alarm, AlarmId, AlarmKind, InboxId, InboxItem, Transaction, TransactionId};
 use crate::store::{Batch, keys};
@@ -24,11 +24,16 @@ impl Engine {
     /// Notes that somebody has seen an alarm. The first one to do so stays.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], and those of every command.
-    pub async fn acknowledge_alarm(&self, id: AlarmId, author: &str) -> Result<Alarm, Error> {
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::IdempotencyMismatch`], and those of every command.
+    pub async fn acknowledge_alarm(
+        &self,
+        id: AlarmId,
+        author: &str,
+        idem: Option<Idempotency>,
+    ) -> Result<Alarm, Error> {
         check_text("author", author, AUTHOR_MAX)?;
         let (inner, author) = (Arc::clone(self.inner()), author.to_owned());
-        self.detached(async move { inner.settle(|| inner.decide_acknowledge(id, &author)).await }).await
+        self.detached(async move { inner.settle(|| inner.decide_acknowledge(id, &author, idem.as_ref())).await }).await
     }
 
     /// Verified notifications that have no home yet.
@@ -42,12 +47,19 @@ impl Engine {
     /// Discards a notification that has no home. An acknowledged alarm stays to tell of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], and those of every command.
-    pub async fn discard_inbox(&self, id: InboxId, author: &str, reason: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::IdempotencyMismatch`], and those of every command.
+    pub async fn discard_inbox(
+        &self,
+        id: InboxId,
+        author: &str,
+        reason: &str,
+        idem: Option<Idempotency>,
+    ) -> Result<(), Error> {
         check_text("author", author, AUTHOR_MAX)?;
         check_text("reason", reason, REASON_MAX)?;
         let (inner, author, reason) = (Arc::clone(self.inner()), author.to_owned(), reason.to_owned());
-        self.detached(async move { inner.settle(|| inner.decide_discard(id, &author, &reason)).await }).await
+        self.detached(async move { inner.settle(|| inner.decide_discard(id, &author, &reason, idem.as_ref())).await })
+            .await
     }
 
     /// Records that nothing works on until an operator retries them.
@@ -69,20 +81,35 @@ impl Engine {
 }
 
 impl Inner {
-    async fn decide_acknowledge(&self, id: AlarmId, author: &str) -> Result<Decided<Alarm>, Error> {
+    async fn decide_acknowledge(
+        &self,
+        id: AlarmId,
+        author: &str,
+        idem: Option<&Idempotency>,
+    ) -> Result<Decided<Alarm>, Error> {
         let row = keys::alarm(id);
         let (alarm, seen) = self.reader.record::<Alarm>(row.clone()).await?;
         let mut alarm = alarm.ok_or(Error::NotFound("alarm"))?;
+        let Some(claim) = self.claim(idem).await?.about(id.0)? else { return Ok(Decided::Already(alarm)) };
+        let now = self.clock.now().wall;
         if alarm.acknowledged.is_some() {
-            return Ok(Decided::Already(alarm));
+            return Ok(claim.alone("alarm", id.0, now, alarm));
         }
-        alarm.acknowledged = Some((author.to_owned(), self.clock.now().wall));
+        alarm.acknowledged = Some((author.to_owned(), now));
         let mut batch = Batch::default();
         batch.watch(row.clone(), seen).put_record(row, &alarm);
+        claim.join(&mut batch, "alarm", id.0, now);
         Ok(Decided::Write(batch, alarm))
     }
 
-    async fn decide_discard(&self, id: InboxId, author: &str, reason: &str) -> Result<Decided<()>, Error> {
+    async fn decide_discard(
+        &self,
+        id: InboxId,
+        author: &str,
+        reason: &str,
+        request: Option<&Idempotency>,
+    ) -> Result<Decided<()>, Error> {
+        let Some(claim) = self.claim(request).await?.about(id.0)? else { return Ok(Decided::Already(())) };
         let row = keys::inbox(id);
         let (item, seen) = self.reader.record::<InboxItem>(row.clone()).await?;
         let item = item.ok_or(Error::NotFound("notification"))?;
@@ -99,6 +126,7 @@ impl Inner {
         };
         let mut batch = Batch::default();
         batch.watch(row.clone(), seen).remove(row).put_record(keys::alarm(trace.id), &trace);
+        claim.join(&mut batch, "inbox", id.0, now);
         Ok(Decided::Write(batch, ()))
     }
 }

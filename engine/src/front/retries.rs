@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use crate::actors::batch::evidence_place;
 use crate::actors::transaction::{Carried, What};
+use crate::api::Idempotency;
 use crate::engine::Inner;
 use crate::machine::Input;
-use crate::model::{AttemptNumber, Delivery, InboxId, InboxItem, Subscription, Timestamp, Transaction, TransactionId};
+use crate::model::{
+    AttemptNumber, Delivery, InboxId, InboxItem, RawId, Subscription, Timestamp, Transaction, TransactionId,
+};
 use crate::store::keys::{Due, DueKind};
 use crate::store::records::{read_record, scan_records};
 use crate::store::{Batch, RowKey, Scan, StoreError, Table, keys, notes};
@@ -16,26 +19,31 @@ impl Engine {
     /// Applies a notification of the inbox, and removes it.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it still has no home; those of every command.
-    pub async fn apply_inbox(&self, id: InboxId) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it still has no home; [`Error::IdempotencyMismatch`]; those of every
+    /// command.
+    pub async fn apply_inbox(&self, id: InboxId, idem: Option<Idempotency>) -> Result<(), Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move { inner.apply_any(id).await }).await
+        self.detached(async move { inner.apply_any(id, idem.as_ref()).await }).await
     }
 
     /// Has a record worked on again that was set aside, and applies what came for it meanwhile. `kind` and `id` as
     /// [`Engine::set_aside`] lists them.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it still does not decode; those of every command.
-    pub async fn retry_set_aside(&self, kind: &str, id: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it still does not decode; [`Error::IdempotencyMismatch`]; those of
+    /// every command.
+    pub async fn retry_set_aside(&self, kind: &str, id: &str, idem: Option<Idempotency>) -> Result<(), Error> {
         let inner = Arc::clone(self.inner());
         let row = row_of(kind, id).ok_or(Error::NotFound("record that is set aside"))?;
-        self.detached(async move { inner.retry(row).await }).await
+        self.detached(async move { inner.retry(row, idem.as_ref()).await }).await
     }
 }
 
 impl Inner {
-    async fn retry(self: &Arc<Self>, row: RowKey) -> Result<(), Error> {
+    async fn retry(self: &Arc<Self>, row: RowKey, idem: Option<&Idempotency>) -> Result<(), Error> {
+        // Of rows whose key is no id the body's digest alone tells one from another.
+        let about = keys::last_id(&row.key).unwrap_or(RawId([0; RawId::LEN]));
+        let Some(claim) = self.claim(idem).await?.about(about)? else { return Ok(()) };
         let flag = keys::set_aside(&row);
         let (note, seen) = self.reader.record::<notes::SetAside>(flag.clone()).await?;
         note.ok_or(Error::NotFound("record that is set aside"))?;
@@ -46,6 +54,7 @@ impl Inner {
         if let Some(due) = due {
             batch.put_marker(keys::due(due.at, due.kind, due.id));
         }
+        claim.join(&mut batch, "set aside", about, now);
         self.store.commit(batch).await?;
         if row.table == Table::Transaction
             && let Some(id) = keys::last_id(&row.key)
@@ -56,17 +65,19 @@ impl Inner {
     }
 
     /// Applies an item of the inbox: a notification as it came; of an answer, the question is asked again.
-    async fn apply_any(self: &Arc<Self>, id: InboxId) -> Result<(), Error> {
+    async fn apply_any(self: &Arc<Self>, id: InboxId, request: Option<&Idempotency>) -> Result<(), Error> {
+        let Some(claim) = self.claim(request).await?.about(id.0)? else { return Ok(()) };
         let (item, seen) = self.reader.record::<InboxItem>(keys::inbox(id)).await?;
         let item = item.ok_or(Error::NotFound("notification"))?;
         let number = AttemptNumber::parse(&item.number);
         // An answer is sealed as evidence of its transaction, a notification as an item of the inbox.
         let asked = number.filter(|it| self.sealer.open(evidence_place(&it.transaction), &item.raw).is_ok());
-        let Some(number) = asked else { return self.apply_item(id).await };
+        let Some(number) = asked else { return self.apply_item(id, request).await };
         let what = What::Input(Box::new((Input::Hint(number.clone()), Carried::default())));
         self.tell(number.transaction, what, None).await?;
         let mut batch = Batch::default();
         batch.watch(keys::inbox(id), seen).remove(keys::inbox(id));
+        claim.join(&mut batch, "inbox", id.0, self.clock.now().wall);
         self.store.commit(batch).await?;
         Ok(())
     }
@@ -78,7 +89,7 @@ impl Inner {
         let items = self.reader.run(move |store| scan_records::<InboxItem>(store, &scan)).await??;
         for item in items.records.into_iter().filter_map(|(_, item)| item.ok()) {
             if item.number.starts_with(&number)
-                && let Err(why) = self.apply_any(item.id).await
+                && let Err(why) = self.apply_any(item.id, None).await
             {
                 tracing::warn!(item = %item.id, %why, "a notification stays in the inbox");
             }

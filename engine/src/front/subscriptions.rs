@@ -93,7 +93,7 @@ impl Inner {
         let claim = match self.claim(idem).await? {
             Claimed::Before(id) => {
                 let (subscription, _) = self.subscription_row(scope, SubscriptionId(id)).await?;
-                return Ok(Decided::Already(CreatedSubscription { subscription, secret: None }));
+                return Ok(Decided::Already(CreatedSubscription { subscription, secret: None, first: false }));
             }
             Claimed::New(claim) => claim,
         };
@@ -126,7 +126,7 @@ impl Inner {
         }
         batch.put_subscription(None, &subscription);
         claim.join(&mut batch, "subscription", id.0, now);
-        Ok(Decided::Write(batch, CreatedSubscription { subscription, secret: Some(secret) }))
+        Ok(Decided::Write(batch, CreatedSubscription { subscription, secret: Some(secret), first: true }))
     }
 
     async fn decide_subscription_update(

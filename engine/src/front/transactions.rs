@@ -98,19 +98,25 @@ impl Engine {
     }
 
     /// Fetches a wallet session for the payer's page. `validation_url`: where the wallet says it is to be had; the
-    /// adapter vets it. Moves nothing.
+    /// adapter vets it. Moves nothing; the wallet gives a new session at each repeat, under the same idempotency key too.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] when it does not await its payer, or the wallet gives none; those of
-    /// every command.
+    /// [`Error::NotFound`]; [`Error::Conflict`] when it does not await its payer, or the wallet gives none;
+    /// [`Error::IdempotencyMismatch`]; those of every command.
     pub async fn payer_session(
         &self,
         scope: Scope,
         id: TransactionId,
         validation_url: Option<String>,
+        idem: Option<Idempotency>,
     ) -> Result<Vec<NamedAction>, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move { inner.wallet_session(scope, id, validation_url).await }).await
+        self.detached(async move {
+            let record = inner.own_transaction(scope, id).await?;
+            inner.begun_before(idem.as_ref(), "payer session", id.0).await?;
+            inner.wallet_session(record, validation_url).await
+        })
+        .await
     }
 
     /// What the original API shows of a transaction's payer actions: the answer fields of its code, in order.
@@ -131,12 +137,17 @@ impl Engine {
     /// An operator vouches for what became of an attempt.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when the record contradicts it, and those of every
-    /// command.
-    pub async fn vouch(&self, id: TransactionId, vouched: Vouched) -> Result<Transaction, Error> {
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when the record contradicts it,
+    /// [`Error::IdempotencyMismatch`], and those of every command.
+    pub async fn vouch(
+        &self,
+        id: TransactionId,
+        vouched: Vouched,
+        idem: Option<Idempotency>,
+    ) -> Result<Transaction, Error> {
         super::check_text("author", &vouched.author, 100)?;
         super::check_text("reason", &vouched.reason, REASON_MAX)?;
-        self.decide(id, Input::Vouch(vouched)).await
+        self.decide(id, Input::Vouch(vouched), idem).await
     }
 
     /// An operator accepts money of another amount or currency as the payment.
@@ -149,26 +160,40 @@ impl Engine {
         trade_number: &str,
         author: &str,
         reason: &str,
+        idem: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
         super::check_text("author", author, 100)?;
         super::check_text("reason", reason, REASON_MAX)?;
         let (trade_number, author, reason) = (trade_number.to_owned(), author.to_owned(), reason.to_owned());
-        self.decide(id, Input::AcceptMismatch { trade_number, author, reason }).await
+        self.decide(id, Input::AcceptMismatch { trade_number, author, reason }, idem).await
     }
 
     /// An operator accepts a late success: `payment.succeeded` is published if it was held.
     ///
     /// # Errors
     /// As [`Engine::vouch`].
-    pub async fn accept_late(&self, id: TransactionId, author: &str, reason: &str) -> Result<Transaction, Error> {
+    pub async fn accept_late(
+        &self,
+        id: TransactionId,
+        author: &str,
+        reason: &str,
+        idem: Option<Idempotency>,
+    ) -> Result<Transaction, Error> {
         super::check_text("author", author, 100)?;
         super::check_text("reason", reason, REASON_MAX)?;
-        self.decide(id, Input::AcceptLate { author: author.to_owned(), reason: reason.to_owned() }).await
+        let (author, reason) = (author.to_owned(), reason.to_owned());
+        self.decide(id, Input::AcceptLate { author, reason }, idem).await
     }
 
-    async fn decide(&self, id: TransactionId, input: Input) -> Result<Transaction, Error> {
+    async fn decide(
+        &self,
+        id: TransactionId,
+        input: Input,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Transaction, Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move { inner.command(id, input, Carried::default(), None).await }).await
+        let carried = Carried { idempotency, ..Carried::default() };
+        self.detached(async move { inner.command(id, input, carried, None).await }).await
     }
 }
 
@@ -292,12 +317,10 @@ impl Inner {
 
     async fn wallet_session(
         self: &Arc<Self>,
-        scope: Scope,
-        id: TransactionId,
+        record: Transaction,
         validation_url: Option<String>,
     ) -> Result<Vec<NamedAction>, Error> {
         self.may_send()?;
-        let record = self.own_transaction(scope, id).await?;
         if !matches!(record.status, Status::AwaitingPayer { .. }) {
             return Err(Error::Conflict(format!("the transaction is {}", record.status.name())));
         }

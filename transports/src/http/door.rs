@@ -15,11 +15,14 @@ use maxpay_engine::model::RawId;
 use super::answer::Answer;
 use super::body::{self, BodyRefusal};
 use super::inbound::Inbound;
-use super::metrics::{Metrics, Seen};
+use super::metrics::{self, Metrics, Seen};
 use super::rate::{Rates, Who};
 use super::settings::{Extras, HttpSettings};
 use super::{health, maxleap, mount, notify, openapi, sandbox, v1};
 use crate::operations::Problem;
+
+/// Bytes of a path that the access log shows: a stranger's request makes a short line, whatever it asks for.
+const LOGGED_PATH_BYTES_MAX: usize = 256;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -179,7 +182,11 @@ impl Door {
                 Some(found) => mount::answer(self, found, inbound, payload).await,
                 None => nothing_here(),
             },
-            Face::Original | Face::Unknown => nothing_here(),
+            // Whoever looks around without a credential counts as an address.
+            Face::Original | Face::Unknown => match self.count(&Who::address(inbound.client)) {
+                Ok(()) => nothing_here(),
+                Err(seconds) => Answer::problem(&too_many(seconds)),
+            },
         }
     }
 
@@ -199,14 +206,15 @@ impl Door {
     }
 
     fn note(&self, face: Face, inbound: &Inbound, answer: &Answer, took: Duration) {
-        self.inner.metrics.end(&Seen { face: face.name(), method: inbound.method(), status: answer.status, took });
+        let method = metrics::known_method(inbound.method());
+        self.inner.metrics.end(&Seen { face: face.name(), method, status: answer.status, took });
         tracing::info!(
             target: "maxpay::access",
             request_id = inbound.request_id,
             face = face.name(),
             client = %inbound.client,
-            method = inbound.method(),
-            path = inbound.path(),
+            method,
+            path = loggable(inbound.path()),
             status = answer.status,
             code = answer.code.as_deref(),
             bytes = answer.body.len(),
@@ -219,6 +227,11 @@ impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Door")
     }
+}
+
+/// The beginning of a path, as much as a line of the log takes.
+fn loggable(path: &str) -> &str {
+    &path[..path.floor_char_boundary(LOGGED_PATH_BYTES_MAX)]
 }
 
 pub(super) fn nothing_here() -> Answer {
@@ -245,5 +258,22 @@ fn broken(face: Face) -> Answer {
         Face::Native | Face::Notify | Face::Sandbox | Face::Watch | Face::OpenApi | Face::Mounted | Face::Unknown => {
             Answer::problem(&problem)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_path_is_short() {
+        // A path is cut to 256 bytes, between characters; a short one stays whole.
+        let long = format!("/{}", "\u{6211}".repeat(10_000));
+        for (path, bytes) in [("/livez", 6), (long.as_str(), 256)] {
+            let logged = loggable(path);
+            assert_eq!(logged.len(), bytes);
+            assert!(path.starts_with(logged));
+        }
+        assert_eq!(loggable(&format!("/a{}", "\u{6211}".repeat(100))).len(), 254);
     }
 }

@@ -14,7 +14,8 @@ pub(super) struct Inbound {
     path: String,
     /// Who sent it, as far as a trusted proxy or the connection tells.
     pub(super) client: IpAddr,
-    /// Whether nobody in between can read it: loopback, TLS, or a proxy that answers for that.
+    /// Whether nobody in between can read it: loopback, TLS, or a trusted proxy that does not say that its client came
+    /// without.
     pub(super) private: bool,
     /// Names this request in the log and in the answer.
     pub(super) request_id: String,
@@ -34,11 +35,13 @@ impl Inbound {
         // A proxy may add a header of its own behind one that the client made up: the last one is the proxy's.
         let forwarded = request.headers().get_all("x-forwarded-for").last().and_then(text);
         let told = forwarded.filter(|_| trusted).and_then(last_address);
+        let scheme = request.headers().get_all("x-forwarded-proto").last();
+        let over_tls = scheme.is_none_or(|value| text(value).is_some_and(last_is_https));
         let asked = header(&request, "x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         Self {
             path: collapsed(request.path()),
             client: told.unwrap_or(peer),
-            private: trusted || peer.is_loopback() || request.app_config().secure(),
+            private: if trusted { over_tls } else { peer.is_loopback() || request.app_config().secure() },
             request_id: asked.unwrap_or_else(mint),
             began,
             request,
@@ -105,6 +108,11 @@ fn last_address(forwarded: &str) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
+/// Whether the scheme that a proxy names last, which is the one that it saw itself, is `https`.
+fn last_is_https(forwarded: &str) -> bool {
+    forwarded.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("https"))
+}
+
 fn is_request_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -168,6 +176,34 @@ mod tests {
             .append_header(("x-forwarded-for", "2.2.2.2"));
         let inbound = Inbound::new(two.to_http_request(), &trust, Duration::ZERO, String::new);
         assert_eq!(inbound.client.to_string(), "2.2.2.2");
+    }
+
+    #[test]
+    fn a_proxy_says_whether_its_client_came_over_tls() {
+        // The last scheme that a trusted proxy names counts, and anything but https is in the clear; a stranger's word
+        // does not count either way.
+        let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
+        let trust = ProxyTrust::when(move |peer| peer == proxy || peer.is_loopback());
+        for (peer, schemes, private) in [
+            ("10.0.0.1:1", &[][..], true),
+            ("10.0.0.1:1", &["https"], true),
+            ("10.0.0.1:1", &["HTTPS"], true),
+            ("10.0.0.1:1", &["http"], false),
+            ("10.0.0.1:1", &[""], false),
+            ("10.0.0.1:1", &["https, http"], false),
+            ("10.0.0.1:1", &["http, https"], true),
+            ("10.0.0.1:1", &["https", "http"], false),
+            ("10.0.0.1:1", &["http", "https"], true),
+            ("127.0.0.1:1", &["http"], false),
+            ("10.0.0.2:1", &["https"], false),
+        ] {
+            let mut request = TestRequest::default().peer_addr(peer.parse().expect("an address"));
+            for scheme in schemes {
+                request = request.append_header(("x-forwarded-proto", *scheme));
+            }
+            let inbound = Inbound::new(request.to_http_request(), &trust, Duration::ZERO, String::new);
+            assert_eq!(inbound.private, private, "{peer} {schemes:?}");
+        }
     }
 
     #[test]

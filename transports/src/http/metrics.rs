@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 /// Upper bounds of answer times, in seconds.
 const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 20.0];
 
-/// Methods that are counted under their own names; others could be anything.
+/// Methods that are counted and logged under their own names; others could be anything.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// What the HTTP doors count.
@@ -40,10 +40,15 @@ struct FaceLabel {
     face: &'static str,
 }
 
+/// A method as it is counted and logged: `OTHER` for one that nobody knows.
+pub(super) fn known_method(method: &str) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
+}
+
 /// One request that was answered.
-pub(super) struct Seen<'a> {
+pub(super) struct Seen {
     pub(super) face: &'static str,
-    pub(super) method: &'a str,
+    pub(super) method: &'static str,
     pub(super) status: u16,
     pub(super) took: Duration,
 }
@@ -76,9 +81,8 @@ impl Metrics {
         UnderWay(&self.under_way)
     }
 
-    pub(super) fn end(&self, seen: &Seen<'_>) {
-        let method = METHODS.into_iter().find(|method| *method == seen.method).unwrap_or("OTHER");
-        self.answered.get_or_create(&Labels { face: seen.face, method, status: seen.status }).inc();
+    pub(super) fn end(&self, seen: &Seen) {
+        self.answered.get_or_create(&Labels { face: seen.face, method: seen.method, status: seen.status }).inc();
         self.took.get_or_create(&FaceLabel { face: seen.face }).observe(seen.took.as_secs_f64());
     }
 

@@ -192,7 +192,7 @@ fn record() -> ObjectBuilder {
 
 fn refusal() -> ObjectBuilder {
     ObjectBuilder::new()
-        .property("code", field(Type::Integer, "1 credential, 2 no account, 3 channel, 4 missing field, 5 illegal field, path, size or JSON, 7 channel failed, 14 anything else."))
+        .property("code", field(Type::Integer, "1 credential, 2 no account, 3 channel, 4 missing field, 5 illegal field, path, size or JSON, 6 signing material that cannot be used, 7 channel failed, 14 anything else."))
         .property("err", field(Type::String, "What happened."))
         .property("msg", field(Type::String, "The code's name."))
         .property("id", field(Type::String, "The record, wherever there is one."))

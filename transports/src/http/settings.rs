@@ -29,7 +29,8 @@ pub struct HttpSettings {
     pub rate_per_second: NonZeroU32,
     /// How many of them may come at once.
     pub rate_burst: NonZeroU32,
-    /// Which peers may say who the client is and that it came over TLS.
+    /// Which peers may say who the client is and whether it came over TLS: of theirs the last of `X-Forwarded-For` and
+    /// of `X-Forwarded-Proto` are read. Without the second their word is that it did.
     pub trusted_proxy: ProxyTrust,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,

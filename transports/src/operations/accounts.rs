@@ -55,8 +55,9 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
         weight: weight(request.weight.unwrap_or(1))?,
         settings: AccountSettings(request.settings),
     };
-    let account = caller.engine.create_account(scope, request, caller.idempotency).await?;
-    Ok(Reply::new(201, &AccountView::from(&account))?.at(format!("/v1/accounts/{}", account.id)))
+    let created = caller.engine.create_account(scope, request, caller.idempotency).await?;
+    let account = created.account;
+    Ok(Reply::made(created.first, &AccountView::from(&account))?.at(format!("/v1/accounts/{}", account.id)))
 }
 
 /// Which page of the accounts.

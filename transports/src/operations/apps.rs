@@ -32,12 +32,13 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
         late_policy: request.late_policy.unwrap_or(LatePolicy::ByDoor),
     };
     let created = caller.engine.create_app(request, caller.idempotency).await?;
+    let first = created.first;
     let location = format!("/v1/apps/{}", created.app.id);
     let view = CreatedAppView {
         app: AppView::from(&created.app),
         issued: created.issued.into_iter().map(issued_view).collect(),
     };
-    Ok(Reply::new(201, &view)?.at(location))
+    Ok(Reply::made(first, &view)?.at(location))
 }
 
 /// Which page of the apps.
@@ -124,7 +125,7 @@ pub(super) async fn issue_key(caller: Caller, mut params: Params) -> Result<Repl
         expires_at: request.expires_at,
     };
     let issued = caller.engine.issue_key(id, request, caller.idempotency).await?;
-    Reply::new(201, &issued_view(issued))
+    Reply::made(issued.first, &issued_view(issued))
 }
 
 pub(super) async fn list_keys(caller: Caller, mut params: Params) -> Result<Reply, Problem> {

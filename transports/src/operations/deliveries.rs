@@ -65,7 +65,7 @@ pub(super) async fn resend(caller: Caller, mut params: Params) -> Result<Reply, 
 pub(super) async fn resume(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let (scope, id) = (caller.scope()?, id(&mut params)?);
     params.read::<Nothing>()?;
-    Reply::ok(&DeliveryView::from(&caller.engine.resume_delivery(scope, id).await?))
+    Reply::ok(&DeliveryView::from(&caller.engine.resume_delivery(scope, id, caller.idempotency).await?))
 }
 
 fn id(params: &mut Params) -> Result<DeliveryId, Problem> {

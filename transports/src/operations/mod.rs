@@ -42,8 +42,8 @@ pub struct Operation {
     pub path: &'static str,
     /// The least right it needs.
     pub right: Right,
-    /// Whether an idempotency key makes a repeat find what the first request made. Operations that answer a repeat
-    /// the same by themselves take a key and do not need it.
+    /// Whether an idempotency key makes a repeat find what the first request made: so it is of every POST. The others
+    /// answer a repeat the same by themselves; a key that comes with them is checked and does nothing.
     pub idempotent: bool,
     /// What it does, in one sentence.
     pub summary: &'static str,
@@ -79,6 +79,11 @@ impl Reply {
 
     pub(crate) fn ok(body: &impl Serialize) -> Result<Self, Problem> {
         Self::new(200, body)
+    }
+
+    /// Of a create: 201 for the request that made it, 200 for one that found it.
+    pub(crate) fn made(first: bool, body: &impl Serialize) -> Result<Self, Problem> {
+        Self::new(if first { 201 } else { 200 }, body)
     }
 
     pub(crate) fn at(mut self, location: String) -> Self {

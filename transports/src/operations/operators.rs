@@ -95,7 +95,7 @@ pub enum OutcomeField {
 pub(super) async fn vouch(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id = transaction_id(&mut params)?;
     let vouched = vouched(params.read()?)?;
-    Reply::ok(&TransactionView::from(&caller.engine.vouch(id, vouched).await?))
+    Reply::ok(&TransactionView::from(&caller.engine.vouch(id, vouched, caller.idempotency).await?))
 }
 
 fn vouched(request: VouchRequest) -> Result<Vouched, Problem> {
@@ -142,20 +142,21 @@ pub(super) async fn accept_mismatch(caller: Caller, mut params: Params) -> Resul
     let id = transaction_id(&mut params)?;
     let request: AcceptMismatchRequest = params.read()?;
     let (author, reason) = Reasoned { author: request.author, reason: request.reason }.check()?;
-    let record = caller.engine.accept_mismatch(id, &request.channel_trade_number, &author, &reason).await?;
+    let (engine, trade_number) = (caller.engine, request.channel_trade_number);
+    let record = engine.accept_mismatch(id, &trade_number, &author, &reason, caller.idempotency).await?;
     Reply::ok(&TransactionView::from(&record))
 }
 
 pub(super) async fn accept_late(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id = transaction_id(&mut params)?;
     let (author, reason) = params.read::<Reasoned>()?.check()?;
-    Reply::ok(&TransactionView::from(&caller.engine.accept_late(id, &author, &reason).await?))
+    Reply::ok(&TransactionView::from(&caller.engine.accept_late(id, &author, &reason, caller.idempotency).await?))
 }
 
 pub(super) async fn resume_account(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id: AccountId = params.id("id", "account")?;
     let author = params.read::<Authored>()?.check()?;
-    Reply::ok(&AccountView::from(&caller.engine.resume_account(id, &author).await?))
+    Reply::ok(&AccountView::from(&caller.engine.resume_account(id, &author, caller.idempotency).await?))
 }
 
 /// Which page.
@@ -182,14 +183,14 @@ pub(super) async fn inbox(caller: Caller, params: Params) -> Result<Reply, Probl
 pub(super) async fn apply_inbox(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id: InboxId = params.id("id", "inbox item")?;
     params.read::<Nothing>()?;
-    caller.engine.apply_inbox(id).await?;
+    caller.engine.apply_inbox(id, caller.idempotency).await?;
     Reply::ok(&Done::yes())
 }
 
 pub(super) async fn discard_inbox(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id: InboxId = params.id("id", "inbox item")?;
     let (author, reason) = params.read::<Reasoned>()?.check()?;
-    caller.engine.discard_inbox(id, &author, &reason).await?;
+    caller.engine.discard_inbox(id, &author, &reason, caller.idempotency).await?;
     Reply::ok(&Done::yes())
 }
 
@@ -204,7 +205,7 @@ pub(super) async fn set_aside(caller: Caller, params: Params) -> Result<Reply, P
 pub(super) async fn retry_set_aside(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let (kind, id): (String, String) = (params.take("kind")?, params.take("id")?);
     params.read::<Nothing>()?;
-    caller.engine.retry_set_aside(&kind, &id).await?;
+    caller.engine.retry_set_aside(&kind, &id, caller.idempotency).await?;
     Reply::ok(&Done::yes())
 }
 
@@ -235,7 +236,7 @@ pub(super) async fn alarms(caller: Caller, params: Params) -> Result<Reply, Prob
 pub(super) async fn acknowledge_alarm(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let id: AlarmId = params.id("id", "alarm")?;
     let author = params.read::<Authored>()?.check()?;
-    Reply::ok(&AlarmView::from(&caller.engine.acknowledge_alarm(id, &author).await?))
+    Reply::ok(&AlarmView::from(&caller.engine.acknowledge_alarm(id, &author, caller.idempotency).await?))
 }
 
 fn transaction_id(params: &mut Params) -> Result<TransactionId, Problem> {

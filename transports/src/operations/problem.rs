@@ -132,7 +132,10 @@ impl From<Error> for Problem {
         match error {
             Error::NotFound(_) => Self::new(404, code, detail),
             Error::Invalid { fields } => Self::fields(fields.into_iter().map(FieldProblem::from).collect()),
-            Error::NoAccount(_) | Error::TokenRefused(_) | Error::IdempotencyMismatch => Self::new(422, code, detail),
+            Error::NoAccount(_)
+            | Error::CertificateUnusable(_)
+            | Error::TokenRefused(_)
+            | Error::IdempotencyMismatch => Self::new(422, code, detail),
             Error::UnknownChannel(_) => Self {
                 errors: vec![FieldProblem { field: "channel".to_owned(), why: detail.clone() }],
                 ..Self::new(422, code, detail)
@@ -192,6 +195,7 @@ fn title(code: &str) -> &'static str {
         "invalid_request" => "A field is wrong",
         "malformed_request" => "The request cannot be read",
         "channel_not_configured" => "The channel has no account",
+        "certificate_unusable" => "The account's signing material cannot be used",
         "unknown_channel" => "No such channel",
         "account_paused" => "The account is paused",
         "bill_number_conflict" => "The bill number is taken",
@@ -234,6 +238,7 @@ mod tests {
             (Error::NotFound("transaction"), 404, false),
             (Error::field("amount", "is zero"), 422, false),
             (Error::NoAccount("ali_app".to_owned()), 422, false),
+            (Error::CertificateUnusable("account x".to_owned()), 422, false),
             (Error::UnknownChannel("x".to_owned()), 422, false),
             (Error::AccountPaused("a".to_owned(), "b".to_owned()), 409, false),
             (Error::BillNumberConflict(id), 409, false),

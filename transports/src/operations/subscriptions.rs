@@ -96,10 +96,11 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
         description: request.description,
     };
     let created = caller.engine.create_subscription(scope, request, caller.idempotency).await?;
-    let secret = created.secret.and_then(super::apps::shown_once);
+    let (first, secret) = (created.first, created.secret);
+    let secret = secret.and_then(super::apps::shown_once);
     let location = format!("/v1/subscriptions/{}", created.subscription.id);
     let view = SubscriptionView { secret, ..SubscriptionView::from(&created.subscription) };
-    Ok(Reply::new(201, &view)?.at(location))
+    Ok(Reply::made(first, &view)?.at(location))
 }
 
 /// Which page of the subscriptions.
@@ -202,7 +203,7 @@ pub(super) async fn test(caller: Caller, mut params: Params) -> Result<Reply, Pr
     let request: TestRequest = params.read()?;
     let kind =
         request.event_type.as_deref().map_or(Ok(EventKind::PaymentSucceeded), |name| kind("event_type", name))?;
-    Reply::ok(&TestSendView::from(&caller.engine.test_subscription(scope, id, kind).await?))
+    Reply::ok(&TestSendView::from(&caller.engine.test_subscription(scope, id, kind, caller.idempotency).await?))
 }
 
 fn id(params: &mut Params) -> Result<SubscriptionId, Problem> {

@@ -107,9 +107,9 @@ fn transactions() -> Vec<Operation> {
         operation!("transactions.authorize" POST "/v1/transactions/{id}/authorize", Payments, true, transactions::authorize,
             Some(described::<transactions::AuthorizeRequest>), &[(200, TRANSACTION), (202, TRANSACTION)],
             "Charges the token that the payer's wallet gave. A token is charged once, in whatever transaction."),
-        operation!("transactions.payer_session" POST "/v1/transactions/{id}/payer_session", Payments, false, transactions::payer_session,
+        operation!("transactions.payer_session" POST "/v1/transactions/{id}/payer_session", Payments, true, transactions::payer_session,
             Some(described::<transactions::PayerSessionRequest>), &[(200, described::<SessionView>)],
-            "Fetches a wallet session for the payer's page. Moves nothing and may be repeated."),
+            "Fetches a wallet session for the payer's page. Moves nothing: a repeat fetches another one, with the same key too."),
         operation!("transactions.timeline" GET "/v1/transactions/{id}/timeline", Payments, false, transactions::timeline,
             Some(described::<transactions::ListTimeline>), &[(200, page_of::<TimelineEntryView>)], "Lists every step it took, oldest first."),
     ]
@@ -120,7 +120,7 @@ fn subscriptions() -> Vec<Operation> {
     const ONE: SchemaOf = described::<SubscriptionView>;
     vec![
         operation!("subscriptions.create" POST "/v1/subscriptions", App, true, subscriptions::create,
-            Some(described::<subscriptions::CreateSubscriptionRequest>), &[(201, ONE)],
+            Some(described::<subscriptions::CreateSubscriptionRequest>), &[(201, ONE), (200, ONE)],
             "Subscribes a target to events of the key's mode. The answer shows the signing secret, this once."),
         operation!("subscriptions.list" GET "/v1/subscriptions", App, false, subscriptions::list,
             Some(described::<subscriptions::ListSubscriptions>), &[(200, page_of::<SubscriptionView>)], "Lists subscriptions."),
@@ -130,9 +130,9 @@ fn subscriptions() -> Vec<Operation> {
             "Changes what is named; `delivery` switches between events and test sends only."),
         operation!("subscriptions.delete" DELETE "/v1/subscriptions/{id}", App, false, subscriptions::delete, None, &[(200, ONE)],
             "Deletes a subscription; its deliveries are cancelled and say so."),
-        operation!("subscriptions.test" POST "/v1/subscriptions/{id}/test", App, false, subscriptions::test,
+        operation!("subscriptions.test" POST "/v1/subscriptions/{id}/test", App, true, subscriptions::test,
             Some(described::<subscriptions::TestRequest>), &[(200, described::<TestSendView>)],
-            "Sends a test event the way events are sent, and shows the exact request and response."),
+            "Sends a test event the way events are sent, and shows the exact request and response. With an idempotency key it is sent once at most: a repeat is a 409 `conflict`, because nothing of a test is kept."),
     ]
 }
 
@@ -145,7 +145,7 @@ fn deliveries() -> Vec<Operation> {
             "Reads a delivery and its attempts."),
         operation!("deliveries.resend" POST "/v1/deliveries/{id}/resend", Payments, true, deliveries::resend, None,
             &[(200, described::<ResendView>)], "Tries once more, outside the schedule."),
-        operation!("deliveries.resume" POST "/v1/deliveries/{id}/resume", Payments, false, deliveries::resume, None,
+        operation!("deliveries.resume" POST "/v1/deliveries/{id}/resume", Payments, true, deliveries::resume, None,
             &[(200, described::<DeliveryView>)], "Starts the schedule of an exhausted delivery again."),
     ]
 }
@@ -155,7 +155,7 @@ fn accounts() -> Vec<Operation> {
     const ONE: SchemaOf = described::<AccountView>;
     vec![
         operation!("accounts.create" POST "/v1/accounts", App, true, accounts::create,
-            Some(described::<accounts::CreateAccountRequest>), &[(201, ONE)], "Adds a contract with a provider. Secret settings are never shown again."),
+            Some(described::<accounts::CreateAccountRequest>), &[(201, ONE), (200, ONE)], "Adds a contract with a provider. Secret settings are never shown again."),
         operation!("accounts.list" GET "/v1/accounts", App, false, accounts::list,
             Some(described::<accounts::ListAccounts>), &[(200, page_of::<AccountView>)], "Lists accounts."),
         operation!("accounts.get" GET "/v1/accounts/{id}", App, false, accounts::get, None, &[(200, ONE)], "Reads an account."),
@@ -172,13 +172,13 @@ fn apps() -> Vec<Operation> {
     const ONE: SchemaOf = described::<AppView>;
     vec![
         operation!("apps.create" POST "/v1/apps", Operators, true, apps::create,
-            Some(described::<apps::CreateAppRequest>), &[(201, described::<CreatedAppView>)], "Makes an app and its first keys, shown this once."),
+            Some(described::<apps::CreateAppRequest>), &[(201, described::<CreatedAppView>), (200, described::<CreatedAppView>)], "Makes an app and its first keys, shown this once."),
         operation!("apps.list" GET "/v1/apps", Operators, false, apps::list, Some(described::<apps::ListApps>), &[(200, page_of::<AppView>)], "Lists apps."),
         operation!("apps.get" GET "/v1/apps/{id}", Operators, false, apps::get, None, &[(200, ONE)], "Reads an app and its keys."),
         operation!("apps.update" PATCH "/v1/apps/{id}", Operators, false, apps::update,
             Some(described::<apps::UpdateAppRequest>), &[(200, ONE)], "Changes what is named."),
         operation!("keys.issue" POST "/v1/apps/{id}/keys", Operators, true, apps::issue_key,
-            Some(described::<apps::IssueKeyRequest>), &[(201, described::<KeyView>)], "Issues a key or session token, shown this once, or imports one."),
+            Some(described::<apps::IssueKeyRequest>), &[(201, described::<KeyView>), (200, described::<KeyView>)], "Issues a key or session token, shown this once, or imports one."),
         operation!("keys.list" GET "/v1/apps/{id}/keys", Operators, false, apps::list_keys, None, &[(200, page_of::<KeyView>)],
             "Lists an app's keys, revoked ones included; all on one page."),
         operation!("keys.revoke" DELETE "/v1/apps/{id}/keys/{key_id}", Operators, false, apps::revoke_key, None, &[(200, described::<KeyView>)], "Revokes a key."),
@@ -191,28 +191,28 @@ fn operators() -> Vec<Operation> {
     vec![
         operation!("ops.transaction" GET "/v1/ops/transactions/{id}", Operators, false, operators::transaction, None, &[(200, TRANSACTION)],
             "Reads any app's transaction."),
-        operation!("ops.vouch" POST "/v1/ops/transactions/{id}/evidence", Operators, false, operators::vouch,
+        operation!("ops.vouch" POST "/v1/ops/transactions/{id}/evidence", Operators, true, operators::vouch,
             Some(described::<operators::VouchRequest>), &[(200, TRANSACTION)],
             "Vouches for what became of an attempt. Without money it never changes `succeeded`."),
-        operation!("ops.accept_mismatch" POST "/v1/ops/transactions/{id}/accept_mismatch", Operators, false, operators::accept_mismatch,
+        operation!("ops.accept_mismatch" POST "/v1/ops/transactions/{id}/accept_mismatch", Operators, true, operators::accept_mismatch,
             Some(described::<operators::AcceptMismatchRequest>), &[(200, TRANSACTION)], "Accepts money of another amount or currency as the payment."),
-        operation!("ops.accept_late" POST "/v1/ops/transactions/{id}/accept_late", Operators, false, operators::accept_late,
+        operation!("ops.accept_late" POST "/v1/ops/transactions/{id}/accept_late", Operators, true, operators::accept_late,
             Some(described::<operators::Reasoned>), &[(200, TRANSACTION)], "Accepts a late success: `payment.succeeded` goes out if it was held."),
-        operation!("ops.resume_account" POST "/v1/ops/accounts/{id}/resume", Operators, false, operators::resume_account,
+        operation!("ops.resume_account" POST "/v1/ops/accounts/{id}/resume", Operators, true, operators::resume_account,
             Some(described::<operators::Authored>), &[(200, described::<AccountView>)], "Ends the pause of an account that its provider refused."),
         operation!("ops.inbox" GET "/v1/ops/inbox", Operators, false, operators::inbox,
             Some(described::<operators::ListOps>), &[(200, page_of::<InboxItemView>)], "Lists verified notifications that have no home yet."),
-        operation!("ops.apply_inbox" POST "/v1/ops/inbox/{id}/apply", Operators, false, operators::apply_inbox, None, &[(200, DONE)],
+        operation!("ops.apply_inbox" POST "/v1/ops/inbox/{id}/apply", Operators, true, operators::apply_inbox, None, &[(200, DONE)],
             "Interprets such a notification again and applies it."),
-        operation!("ops.discard_inbox" POST "/v1/ops/inbox/{id}/discard", Operators, false, operators::discard_inbox,
+        operation!("ops.discard_inbox" POST "/v1/ops/inbox/{id}/discard", Operators, true, operators::discard_inbox,
             Some(described::<operators::Reasoned>), &[(200, DONE)], "Gives such a notification up."),
         operation!("ops.set_aside" GET "/v1/ops/set_aside", Operators, false, operators::set_aside,
             Some(described::<operators::ListOps>), &[(200, page_of::<SetAsideView>)], "Lists records that are set aside."),
-        operation!("ops.retry_set_aside" POST "/v1/ops/set_aside/{kind}/{id}/retry", Operators, false, operators::retry_set_aside, None, &[(200, DONE)],
+        operation!("ops.retry_set_aside" POST "/v1/ops/set_aside/{kind}/{id}/retry", Operators, true, operators::retry_set_aside, None, &[(200, DONE)],
             "Brings such a record back."),
         operation!("ops.alarms" GET "/v1/ops/alarms", Operators, false, operators::alarms,
             Some(described::<operators::ListAlarms>), &[(200, page_of::<AlarmView>)], "Lists alarms."),
-        operation!("ops.acknowledge_alarm" POST "/v1/ops/alarms/{id}/acknowledge", Operators, false, operators::acknowledge_alarm,
+        operation!("ops.acknowledge_alarm" POST "/v1/ops/alarms/{id}/acknowledge", Operators, true, operators::acknowledge_alarm,
             Some(described::<operators::Authored>), &[(200, described::<AlarmView>)], "Notes who has seen an alarm."),
     ]
 }
@@ -233,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn only_posts_take_an_idempotency_key() {
-        // What reads, changes in place or deletes is repeatable by itself.
-        assert!(all().iter().filter(|row| row.idempotent).all(|row| row.method == "POST"));
+    fn posts_and_they_alone_take_an_idempotency_key() {
+        // Every POST does; what reads, changes in place or deletes is repeatable by itself.
+        assert!(all().iter().all(|row| row.idempotent == (row.method == "POST")));
     }
 
     #[test]

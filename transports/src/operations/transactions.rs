@@ -299,7 +299,7 @@ pub struct PayerSessionRequest {
 pub(super) async fn payer_session(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let (scope, id) = (caller.scope()?, id(&mut params)?);
     let request: PayerSessionRequest = params.read()?;
-    let actions = caller.engine.payer_session(scope, id, request.validation_url).await?;
+    let actions = caller.engine.payer_session(scope, id, request.validation_url, caller.idempotency).await?;
     Reply::ok(&SessionView { actions: actions.iter().map(NamedActionView::from).collect() })
 }
 

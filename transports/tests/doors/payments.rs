@@ -110,3 +110,39 @@ fn a_native_payment_goes_its_way() {
     assert_eq!(seen, paid);
     assert_eq!(world.v1(api, "POST", &format!("{path}/close"), "").status, 409);
 }
+
+#[test]
+fn extras_go_64_levels_deep() {
+    // Deeper ones are refused by name, 422 and code 5; the deepest that are taken come back in every list.
+    let world = World::new();
+    world.account();
+    let api = world.key(KeyKind::Api, Mode::Test);
+    let signed = world.signed(KeyKind::Api);
+    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let native = |levels: usize| {
+        let extras = nested(levels);
+        let body = format!(
+            r#"{{"bill_num":"b-{levels}","channel":"toy_app","amount":{{"amount_minor":1,"currency":"CNY"}},"subject":"a","extras":{extras}}}"#
+        );
+        world.v1(api, "POST", "/v1/transactions", &body)
+    };
+    let original = |levels: usize| {
+        let extras = nested(levels);
+        let body =
+            format!(r#"{{"billNum":"o-{levels}","channel":"toy_app","totalFee":1,"subject":"a","extras":{extras}}}"#);
+        world.original("bill", &signed, &body)["code"].clone()
+    };
+    for levels in [65, 5_000] {
+        let refused = native(levels);
+        assert_eq!(refused.status, 422, "{}", refused.body);
+        let wrong = refused.json()["errors"][0].clone();
+        assert!(wrong["field"] == "extras" && wrong["why"].as_str().is_some_and(|why| why.contains("64 levels")));
+        assert_eq!(original(levels), json!(5));
+    }
+    let made = native(64);
+    assert_eq!((made.status, original(64)), (201, json!(0)), "{}", made.body);
+    let records = world.original("records", &signed, "{}");
+    assert_eq!(records["results"].as_array().map(Vec::len), Some(2), "{records}");
+    let listed = world.v1(api, "GET", "/v1/transactions", "").json();
+    assert!(listed["items"].as_array().is_some_and(|items| items.len() == 2), "{listed}");
+}

@@ -49,6 +49,20 @@ fn what_is_not_there_is_a_problem() {
 }
 
 #[test]
+fn looking_around_counts_against_the_address() {
+    // What is under no face is counted for its sender; a method that nobody knows is counted as OTHER.
+    let one = const { std::num::NonZeroU32::new(1).expect("not zero") };
+    let world =
+        World::with(|settings| HttpSettings { rate_per_second: one, rate_burst: one, ..settings }, Extras::default());
+    assert_eq!(world.request("GET", "/a", "", "").status, 404);
+    let refused = world.request("BREW", "/b", "", "");
+    assert_eq!((refused.status, refused.json()["code"].clone()), (429, json!("rate_limited")));
+    assert!(refused.header("retry-after").is_some());
+    let metrics = world.request("GET", "/metrics", "", "").body;
+    assert!(metrics.contains("{face=\"unknown\",method=\"OTHER\",status=\"429\"}"), "{metrics}");
+}
+
+#[test]
 fn mounted_faces_get_their_requests_whole() {
     // Method, path with query, headers and body go in; status, headers and body come out.
     let echo = Mount::new("/toys", |request| {

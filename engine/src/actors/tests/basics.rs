@@ -259,7 +259,7 @@ async fn a_refused_account_is_paused_until_an_operator_resumes_it() {
     assert!(matches!(world.create("bill-2").await.err(), Some(Error::AccountPaused(..))));
     assert!(!world.engine.metrics().alarms.is_empty());
     world.provider.answers("create", &["await"]);
-    world.engine.resume_account(world.account.id, "ann").await.expect("resumed");
+    world.engine.resume_account(world.account.id, "ann", None).await.expect("resumed");
     assert_eq!(world.create("bill-3").await.expect("created").transaction.status.name(), "awaiting_payer");
 }
 

@@ -94,7 +94,7 @@ async fn an_answer_for_a_record_that_is_set_aside_waits_in_the_inbox() {
     world.until("it is in the inbox", waits).await;
     let listed = async || !world.engine.set_aside(PAGE).await.expect("a list").items.is_empty();
     world.until("it is listed", listed).await;
-    world.engine.retry_set_aside("transaction", &id.to_string()).await.expect("retried");
+    world.engine.retry_set_aside("transaction", &id.to_string(), None).await.expect("retried");
     world.status(id, "succeeded").await;
     assert!(world.engine.inbox(PAGE).await.expect("a list").items.is_empty());
 }
@@ -119,7 +119,7 @@ async fn a_retried_record_keeps_its_due_time() {
         due_rows(&world) == 0
     };
     world.until("its row is gone", gone).await;
-    world.engine.retry_set_aside("transaction", &id.to_string()).await.expect("retried");
+    world.engine.retry_set_aside("transaction", &id.to_string(), None).await.expect("retried");
     world.within(world.provider.asked("query", 1)).await;
     let paid = async || {
         advance();
@@ -184,6 +184,6 @@ async fn a_damaged_delivery_is_noted_and_stays_due() {
     };
     world.until("it is noted", noted).await;
     assert_eq!(due_rows(&world), 1);
-    let retried = world.engine.retry_set_aside("delivery", &delivery.id.to_string()).await;
+    let retried = world.engine.retry_set_aside("delivery", &delivery.id.to_string(), None).await;
     assert!(matches!(retried, Err(Error::Conflict(_))), "{retried:?}");
 }

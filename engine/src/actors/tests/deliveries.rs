@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::world::World;
-use crate::api::{CreateSubscription, DeliveryFilter, PageRequest, TargetRequest, UpdateSubscription};
-use crate::model::{Delivery, DeliveryMode, DeliveryState, EventKind, Subscription, SubscriptionState};
+use crate::api::{CreateSubscription, DeliveryFilter, Idempotency, PageRequest, TargetRequest, UpdateSubscription};
+use crate::model::{
+    Delivery, DeliveryMode, DeliveryState, EventKind, KeyId, KeyOwner, RawId, Subscription, SubscriptionState,
+};
 
 const PAGE: PageRequest = PageRequest { after: None, limit: 100, newest_first: false };
 
@@ -70,9 +72,14 @@ async fn a_failure_is_told_again_on_the_schedule() {
     world.until("exhausted", async || only(&world).await.state == DeliveryState::Exhausted).await;
     world.hook_fails.store(false, Ordering::SeqCst);
     let id = only(&world).await.id;
-    world.engine.resume_delivery(world.scope, id).await.expect("resumed");
+    let resume = |key: Option<&str>| world.engine.resume_delivery(world.scope, id, key.map(|key| idem(&world, key)));
+    resume(Some("k")).await.expect("resumed");
     world.hooked(12).await;
     world.until("delivered", async || matches!(only(&world).await.state, DeliveryState::Delivered { .. })).await;
+    // A repeat finds the delivery as it is now; without the key it is a new command, and refused.
+    let again = resume(Some("k")).await.expect("known");
+    assert!(matches!(again.state, DeliveryState::Delivered { .. }));
+    assert!(resume(None).await.is_err() && resume(Some("other")).await.is_err());
 }
 
 #[tokio::test]
@@ -128,9 +135,14 @@ async fn the_test_button_takes_the_same_path() {
     // It sends an example now and keeps nothing.
     let world = World::new().await;
     let subscription = subscribe(&world, "hook").await;
-    let sent = world.engine.test_subscription(world.scope, subscription.id, EventKind::PaymentSucceeded).await;
+    let sent = world.engine.test_subscription(world.scope, subscription.id, EventKind::PaymentSucceeded, None).await;
     assert!(sent.expect("sent").success);
     assert_eq!(world.hooked.lock().expect("no panic").len(), 1);
     let page = world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list");
     assert!(page.items.is_empty());
+}
+
+fn idem(world: &World, key: &str) -> Idempotency {
+    let owner = KeyOwner::App(world.scope.app_id, KeyId(RawId([1; RawId::LEN])));
+    Idempotency { owner, mode: Some(world.scope.mode), route: "test", key: key.to_owned(), body_digest: [1; 32] }
 }

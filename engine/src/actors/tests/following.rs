@@ -123,7 +123,7 @@ async fn a_fenced_store_sends_no_webhook() {
     assert_eq!(world.create("bill-2").await.err(), Some(Error::OutcomeUnknown));
     let resent = world.engine.resend_delivery(world.scope, delivery.id, None).await;
     assert!(matches!(resent.err(), Some(Error::StoreUnavailable(_))));
-    let tested = world.engine.test_subscription(world.scope, subscription.id, EventKind::PaymentSucceeded).await;
+    let tested = world.engine.test_subscription(world.scope, subscription.id, EventKind::PaymentSucceeded, None).await;
     assert!(matches!(tested.err(), Some(Error::StoreUnavailable(_))));
     assert_eq!(world.hooked.lock().expect("no panic").len(), 1);
 }

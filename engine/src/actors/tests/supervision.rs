@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::world::World;
 use crate::actors::router::ENTITY_MAX;
 use crate::actors::transaction::{Settled, TransactionMessage, What};
-use crate::api::PageRequest;
+use crate::api::{Idempotency, PageRequest};
 use crate::machine::Input;
-use crate::model::{Requester, Timestamp, TransactionId};
+use crate::model::{KeyId, KeyOwner, RawId, Requester, Timestamp, TransactionId};
 use crate::{Engine, Error};
 
 pub fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
@@ -60,7 +60,13 @@ async fn a_record_that_kills_twice_is_set_aside() {
     assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Err(Error::SetAside))));
     assert!(world.notify(id, "paid").await.accepted);
     assert_eq!(world.engine.inbox(page).await.expect("a list").items.len(), 1);
-    world.engine.retry_set_aside("transaction", &id.to_string()).await.expect("retried");
+    let owner = KeyOwner::Operator(KeyId(RawId([9; RawId::LEN])));
+    let idem = || Idempotency { owner, mode: None, route: "retry", key: "k".to_owned(), body_digest: [1; 32] };
+    let text = id.to_string();
+    let retry = |idem| world.engine.retry_set_aside("transaction", &text, idem);
+    retry(Some(idem())).await.expect("retried");
+    retry(Some(idem())).await.expect("retried before");
+    assert!(matches!(retry(None).await, Err(Error::NotFound(_))));
     world.status(id, "succeeded").await;
     assert!(world.engine.inbox(page).await.expect("a list").items.is_empty());
     assert!(world.engine.set_aside(page).await.expect("a list").items.is_empty());

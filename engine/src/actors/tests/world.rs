@@ -109,7 +109,7 @@ impl World {
             weight: 1,
             settings: AccountSettings(settings),
         };
-        let account = engine.create_account(scope, account, None).await.expect("an account");
+        let account = engine.create_account(scope, account, None).await.expect("an account").account;
         let Parts { durable, store, clock, provider, script, hooked, hook_fails, hook_called } = parts;
         Self { engine, durable, store, clock, provider, script, scope, account, hooked, hook_fails, hook_called }
     }

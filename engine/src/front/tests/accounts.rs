@@ -50,7 +50,8 @@ async fn an_account_keeps_what_it_is_told_and_seals_what_is_secret() {
     // Settings are parted; secrets open only through the directory; the notify address is pinned; all codes by default.
     let world = World::new();
     let scope = world.scope(Mode::Test).await;
-    let account = world.engine.create_account(scope, create_account("toy", good_settings()), None).await.expect("good");
+    let made = world.engine.create_account(scope, create_account("toy", good_settings()), None).await;
+    let account = made.expect("good").account;
     assert_eq!(account.codes.iter().map(ChannelCode::as_str).collect::<Vec<_>>(), ["bank_app", "bank_web"]);
     let revision = &account.revisions[0];
     let notify = format!("https://pay.example/notify/toy/{}", account.id);
@@ -73,7 +74,7 @@ async fn settings_make_revisions_of_one_identity() {
     let world = World::new();
     let (engine, scope) = (&world.engine, world.scope(Mode::Live).await);
     let settings = with(json!({ "passphrase": "open sesame" }));
-    let account = engine.create_account(scope, create_account("bank", settings), None).await.expect("good");
+    let account = engine.create_account(scope, create_account("bank", settings), None).await.expect("good").account;
     let update = changed_settings(json!({ "key": "another key", "wording": "Store", "passphrase": null }));
     let changed = engine.update_account(scope, account.id, update).await.expect("good");
     assert_eq!((changed.version, changed.revisions.len()), (2, 2));
@@ -104,7 +105,8 @@ async fn pauses_end_by_settings_or_by_an_operator() {
     // A label does not end one, settings and the operator do; a disabled account stays disabled.
     let world = World::new();
     let (engine, scope) = (&world.engine, world.scope(Mode::Live).await);
-    let id = engine.create_account(scope, create_account("bank", good_settings()), None).await.expect("good").id;
+    let made = engine.create_account(scope, create_account("bank", good_settings()), None).await;
+    let id = made.expect("good").account.id;
     let pause = async || {
         let newest = engine.account(scope, id).await.expect("it is there").revisions.len();
         let revision = u32::try_from(newest).expect("few");
@@ -125,13 +127,13 @@ async fn pauses_end_by_settings_or_by_an_operator() {
     let state = engine.update_account(scope, id, changed_settings(json!({}))).await.expect("good").state;
     assert_eq!(state, AccountState::Active);
     pause().await;
-    assert_eq!(refused(engine.resume_account(id, " ").await), "author");
-    assert_eq!(engine.resume_account(id, "ann").await.expect("good").state, AccountState::Active);
-    assert_eq!(engine.resume_account(id, "ann").await.expect("nothing to do").state, AccountState::Active);
+    assert_eq!(refused(engine.resume_account(id, " ", None).await), "author");
+    assert_eq!(engine.resume_account(id, "ann", None).await.expect("good").state, AccountState::Active);
+    assert_eq!(engine.resume_account(id, "ann", None).await.expect("nothing to do").state, AccountState::Active);
 
     assert_eq!(engine.disable_account(scope, id).await.expect("good").state, AccountState::Disabled);
     assert_eq!(engine.disable_account(scope, id).await.expect("again").state, AccountState::Disabled);
-    assert_eq!(refused(engine.resume_account(id, "ann").await), "conflict");
+    assert_eq!(refused(engine.resume_account(id, "ann", None).await), "conflict");
     let state = engine.update_account(scope, id, changed_settings(json!({}))).await.expect("keys may change").state;
     assert_eq!(state, AccountState::Disabled);
 }
@@ -141,7 +143,8 @@ async fn nothing_crosses_apps_and_modes() {
     // Another app's or mode's account is not there, for reading, changing and repeating.
     let world = World::new();
     let (engine, scope) = (&world.engine, world.scope(Mode::Live).await);
-    let id = engine.create_account(scope, create_account("bank", good_settings()), None).await.expect("good").id;
+    let answer = engine.create_account(scope, create_account("bank", good_settings()), None).await;
+    let id = answer.expect("good").account.id;
     let other_mode = Scope { mode: Mode::Test, ..scope };
     for stranger in [other_mode, world.scope(Mode::Live).await] {
         assert_eq!(refused(engine.account(stranger, id).await), "not_found");
@@ -154,7 +157,8 @@ async fn nothing_crosses_apps_and_modes() {
         let request = create_account("bank", good_settings());
         engine.create_account(scope, request, Some(idem(owner, "accounts.create", "k", 1))).await
     };
-    assert_eq!(make().await.expect("good").id, make().await.expect("good").id);
+    let (first, again) = (make().await.expect("good"), make().await.expect("good"));
+    assert_eq!((first.account.id, first.first, again.first), (again.account.id, true, false));
 }
 
 #[tokio::test]
@@ -171,7 +175,7 @@ async fn the_directory_follows_every_commit() {
     assert_eq!(serving().await, []);
     let make = async |priority| {
         let request = CreateAccount { priority, ..create_account("bank", good_settings()) };
-        engine.create_account(scope, request, None).await.expect("good").id
+        engine.create_account(scope, request, None).await.expect("good").account.id
     };
     let (low, high, middle) = (make(1).await, make(9).await, make(5).await);
     assert_eq!(serving().await, [high, middle, low]);

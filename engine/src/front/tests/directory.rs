@@ -77,3 +77,33 @@ async fn a_command_goes_on_when_its_caller_goes_away() {
         engine.apps(page(10, false)).await.expect("a read").items.into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["Shop", "Second"]);
 }
+
+#[tokio::test]
+async fn an_account_whose_secrets_do_not_open_is_told_from_none() {
+    // Sealed for another place: its channel says that signing material cannot be used; another channel, that there is
+    // no account; an account that opens takes the payment; a disabled one is none.
+    let world = World::new();
+    let (engine, scope) = (&world.engine, world.scope(Mode::Live).await);
+    let code: ChannelCode = "bank_web".parse().expect("a code");
+    let asked = |code: &ChannelCode| {
+        let (directory, code) = (&engine.inner().directory, code.clone());
+        async move { directory.accounts_for(scope, &code).await.map(|found| found.len()) }
+    };
+    let web_only = CreateAccount { codes: vec![code.clone()], ..create_account("bank", good_settings()) };
+    let made = engine.create_account(scope, web_only, None).await.expect("good").account;
+    let mut damaged = made.clone();
+    damaged.version += 1;
+    damaged.revisions[0].number = 7;
+    let mut batch = Batch::default();
+    batch.put_account(Some(&made), &damaged);
+    world.commit(batch).await;
+    assert_eq!(refused(asked(&code).await), "certificate_unusable");
+    assert_eq!(asked(&"bank_app".parse().expect("a code")).await, Ok(0));
+    let other =
+        engine.create_account(scope, create_account("bank", good_settings()), None).await.expect("good").account;
+    assert_eq!(asked(&code).await, Ok(1));
+    engine.disable_account(scope, other.id).await.expect("it is there");
+    assert_eq!(refused(asked(&code).await), "certificate_unusable");
+    engine.disable_account(scope, made.id).await.expect("it is there");
+    assert_eq!(asked(&code).await, Ok(0));
+}

@@ -20,13 +20,13 @@ async fn alarms_are_raised_counted_listed_and_acknowledged() {
     let all = list(open).await;
     assert_eq!(all.iter().map(|alarm| alarm.subject.as_str()).collect::<Vec<_>>(), ["t-2", "t-1"]);
     assert_eq!(all[0].text.len(), 500);
-    assert_eq!(refused(engine.acknowledge_alarm(first, "").await), "author");
-    let seen = engine.acknowledge_alarm(first, "ann").await.expect("it is there");
+    assert_eq!(refused(engine.acknowledge_alarm(first, "", None).await), "author");
+    let seen = engine.acknowledge_alarm(first, "ann", None).await.expect("it is there");
     assert_eq!(seen.acknowledged, Some(("ann".to_owned(), engine.now())));
-    assert_eq!(engine.acknowledge_alarm(first, "bob").await.expect("still there"), seen);
+    assert_eq!(engine.acknowledge_alarm(first, "bob", None).await.expect("still there"), seen);
     assert_eq!((list(open).await.len(), list(AlarmFilter::default()).await.len()), (1, 2));
     assert_eq!(alarms.raised().into_iter().collect::<Vec<_>>(), counted);
-    assert_eq!(refused(engine.acknowledge_alarm(AlarmId(RawId([1; 12])), "ann").await), "not_found");
+    assert_eq!(refused(engine.acknowledge_alarm(AlarmId(RawId([1; 12])), "ann", None).await), "not_found");
 }
 
 #[tokio::test]
@@ -39,16 +39,42 @@ async fn a_discarded_notification_leaves_a_trace() {
     batch.put_record(keys::inbox(item.id), &item);
     world.commit(batch).await;
     assert_eq!(engine.inbox(page(10, false)).await.expect("a read").items, std::slice::from_ref(&item));
-    assert_eq!(refused(engine.discard_inbox(item.id, "ann", " ").await), "reason");
-    engine.discard_inbox(item.id, "ann", "a test of the bank's").await.expect("it is there");
+    assert_eq!(refused(engine.discard_inbox(item.id, "ann", " ", None).await), "reason");
+    engine.discard_inbox(item.id, "ann", "a test of the bank's", None).await.expect("it is there");
     assert!(engine.inbox(page(10, false)).await.expect("a read").items.is_empty());
-    assert_eq!(refused(engine.discard_inbox(item.id, "ann", "again").await), "not_found");
+    assert_eq!(refused(engine.discard_inbox(item.id, "ann", "again", None).await), "not_found");
     let trace = engine.alarms(AlarmFilter::default(), page(10, false)).await.expect("a read").items.remove(0);
     assert_eq!(
         (trace.subject, trace.acknowledged.map(|(author, _)| author)),
         (item.id.to_string(), Some("ann".to_owned()))
     );
     assert!(trace.text.contains("a test of the bank's") && trace.text.contains(&item.number), "{}", trace.text);
+}
+
+#[tokio::test]
+async fn a_repeated_command_finds_what_the_first_one_did() {
+    // Also where the object is gone, or nothing was left to do: the key is kept, and another body under it is refused.
+    let world = World::new();
+    let engine = &world.engine;
+    let item = sample_inbox();
+    let mut batch = Batch::default();
+    let alarm = engine.inner().alarms.raise(&mut batch, AlarmKind::Mismatch, "t-1", "another amount");
+    batch.put_record(keys::inbox(item.id), &item);
+    world.commit(batch).await;
+    let discard = |body| engine.discard_inbox(item.id, "ann", "a test", Some(idem(operator(), "discard", "k", body)));
+    discard(1).await.expect("it is there");
+    discard(1).await.expect("it was there");
+    assert_eq!(refused(discard(2).await), "idempotency_mismatch");
+    assert_eq!(engine.alarms(AlarmFilter::default(), page(10, false)).await.expect("a read").items.len(), 2);
+    let apply = |body| engine.apply_inbox(item.id, Some(idem(operator(), "apply", "k", body)));
+    assert_eq!(refused(apply(1).await), "not_found");
+    let seen = engine.acknowledge_alarm(alarm, "ann", None).await.expect("it is there");
+    let see = |body| engine.acknowledge_alarm(alarm, "bob", Some(idem(operator(), "see", "k", body)));
+    assert_eq!((see(1).await, see(1).await), (Ok(seen.clone()), Ok(seen)));
+    assert_eq!(refused(see(2).await), "idempotency_mismatch");
+    let elsewhere = AlarmId(RawId([1; 12]));
+    let other = engine.acknowledge_alarm(elsewhere, "bob", Some(idem(operator(), "see", "k", 1))).await;
+    assert_eq!(refused(other), "not_found");
 }
 
 #[tokio::test]

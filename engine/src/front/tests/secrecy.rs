@@ -24,7 +24,7 @@ async fn nothing_secret_is_printed_or_stored_in_the_clear() {
     let settings = json!({ "merchant": "m-1", "key": "key-of-the-bank", "passphrase": "open-sesame" });
     let request = create_account("bank", settings);
     shown.push(format!("{request:?}"));
-    let account = engine.create_account(scope, request, None).await.expect("good");
+    let account = engine.create_account(scope, request, None).await.expect("good").account;
     let update = UpdateAccount {
         settings: Some(settings_of(json!({ "key": "newer-key-of-the-bank" }))),
         ..UpdateAccount::default()

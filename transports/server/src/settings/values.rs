@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for BaseUrl {
     }
 }
 
-/// Which peers are proxies of ours, whose `Forwarded` headers are believed.
+/// Which peers are proxies of ours, of whom `X-Forwarded-For` and `X-Forwarded-Proto` are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustedProxy {
     /// None: the peer is the client.

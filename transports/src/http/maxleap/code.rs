@@ -20,6 +20,8 @@ pub(super) enum Code {
     Missing,
     /// A field is not legal; also path, method, size and JSON.
     Param,
+    /// What the account signs with cannot be used.
+    CertFile,
     /// The channel refused or failed.
     ChannelFailed,
     /// Anything else; it may have been done.
@@ -34,6 +36,7 @@ impl Code {
             Self::Channel => 3,
             Self::Missing => 4,
             Self::Param => 5,
+            Self::CertFile => 6,
             Self::ChannelFailed => 7,
             Self::RunTime => 14,
         }
@@ -46,6 +49,7 @@ impl Code {
             Self::Channel => "CHANNEL_INVALID",
             Self::Missing => "MISS_PARAM",
             Self::Param => "PARAM_INVALID",
+            Self::CertFile => "CERT_FILE_ERROR",
             Self::ChannelFailed => "CHANNEL_ERROR",
             Self::RunTime => "RUN_TIME_ERROR",
         }
@@ -140,6 +144,7 @@ impl From<Error> for Refusal {
                 Self::new(Code::NotConfigured, Error::NoAccount(channel).to_string())
             }
             Error::UnknownChannel(_) => Self::new(Code::Channel, text),
+            Error::CertificateUnusable(_) => Self::new(Code::CertFile, text),
             Error::AccountPaused(..) | Error::Unsupported => Self::new(Code::ChannelFailed, text),
             Error::BillNumberConflict(id) => Self::new(Code::Param, text).of_record(id),
             Error::Internal(what) => {
@@ -221,6 +226,7 @@ mod tests {
             (Error::AccountPaused("a".to_owned(), String::new()), 2),
             (Error::NoAccount("a".to_owned()), 2),
             (Error::UnknownChannel("a".to_owned()), 3),
+            (Error::CertificateUnusable("a".to_owned()), 6),
             (Error::field("return_url", "is too long"), 5),
         ] {
             let refusal = Refusal::from(error.clone());
