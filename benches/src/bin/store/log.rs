@@ -1,5 +1,6 @@
-//! The reference: an append-only file. It takes groups as the store's writer does and writes the same bytes of each, with
-//! one `sync_data` a group. It judges no precondition, keeps nothing in memory, has no tables and reads nothing back.
+//! The references. An append-only file that takes groups as the store's writer does and writes the same bytes of each,
+//! with one `sync_data` a group: it judges no precondition, keeps nothing in memory, has no tables and reads nothing back.
+//! And the bare log: the same groups, made beforehand, written to such a file by one thread that does nothing else.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use maxpay_engine::clock::{Clock, System};
 use maxpay_engine::model::Event;
 use maxpay_engine::store::admission::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, put_bytes};
 use maxpay_engine::store::{Batch, CommitListener, Put, Seq, codec, keys};
@@ -45,6 +48,56 @@ pub fn start(
     let (sender, requests) = sync_channel(queue);
     let writer = std::thread::Builder::new().name("log-writer".to_owned());
     Ok((sender, writer.spawn(move || write(file, &requests, &groups))?))
+}
+
+/// What the bare log came to.
+#[derive(Debug, Default)]
+pub struct Bare {
+    /// Transitions that were durable within the time.
+    pub transitions: u64,
+    /// From the write of a group to the end of its sync, in microseconds.
+    pub syncs_us: Vec<u64>,
+}
+
+/// Appends the groups that these rounds of batches make to a new file at `path`, over and over, for so long.
+///
+/// # Errors
+/// Those of the disk.
+pub fn bare(path: &Path, clock: &System, rounds: Vec<Vec<Batch>>, time: Duration) -> io::Result<Bare> {
+    let mut file = File::options().append(true).create_new(true).open(path)?;
+    let groups: Vec<(u64, Vec<u8>)> = rounds.into_iter().flat_map(encoded).collect();
+    let (begun, mut bare) = (clock.now().monotonic, Bare::default());
+    for (transitions, bytes) in groups.iter().cycle() {
+        let asked = clock.now().monotonic;
+        if asked.saturating_sub(begun) >= time {
+            break;
+        }
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        bare.transitions += transitions;
+        let took = clock.now().monotonic.saturating_sub(asked);
+        bare.syncs_us.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+    Ok(bare)
+}
+
+/// The groups that these batches make when all of them wait: transitions and bytes of each.
+fn encoded(batches: Vec<Batch>) -> Vec<(u64, Vec<u8>)> {
+    let (sender, requests) = sync_channel(batches.len());
+    for batch in batches {
+        // There is room for all, and the receiver is at hand.
+        drop(sender.send(Request::new(batch).0));
+    }
+    drop(sender);
+    let (mut groups, mut seq) = (Vec::new(), Seq(0));
+    while let Ok(first) = requests.recv() {
+        seq = Seq(seq.0 + 1);
+        let (puts, waiting) = group(seq, first, &requests);
+        let mut bytes = Vec::new();
+        encode(&mut bytes, seq, &puts);
+        groups.push((u64::try_from(waiting.len()).unwrap_or(u64::MAX), bytes));
+    }
+    groups
 }
 
 fn write(mut file: File, requests: &Receiver<Request>, groups: &Groups) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! Durable transitions per second through the store's commit path, against an append-only file in the same run.
 
+mod actors;
+mod fill;
 mod groups;
 mod log;
 mod payments;
@@ -29,26 +31,35 @@ const FSYNC: &str = "one sync_data (fdatasync) a group on either side; the store
                      one phase; its tables commit behind, every 50,000 rows or half a second";
 
 const ABOUT: &str = "\
-Durable transitions per second through the store's commit path, against an append-only file in the same run.
+Durable transitions per second through the store's commit path, against append-only files in the same run.
 
-The load, the same for both: so many workers as are in flight; each makes the next transition of a payment, asks for its \
-commit and waits until it is durable, as a transaction's actor does. A payment has five transitions. Each puts the \
-transaction's record and a transition, and moves the due row (two rows); the first lists the payment in two indexes, the \
-last ends it and publishes an event that nobody subscribed to. All but the first watch their record. The records are made \
-up; their rows and sizes are like real ones. Making and encoding them costs both sides the same and is in both figures.
+The load: so many actix actors as are in flight, one a transaction, on an arbiter a core. Each makes the next transition of \
+its payment, asks for its commit and waits until it is durable; when a payment has ended, the next one gets an actor of its \
+own. A payment has five transitions. Each puts the transaction's record and a transition, and moves the due row (two rows); \
+the first lists the payment in two indexes, the last ends it and publishes an event that nobody subscribed to. All but the \
+first watch their record. The records are made up; their rows and sizes are like real ones. Making and encoding them costs \
+store and reference the same and is in both figures.
 
 store: RedbStore with a server's options, on real files in a fresh folder: preconditions, journal, overlay for readers, and \
 the tables that an applier brings up behind it, which lag by at most 200,000 rows. `catch-up` is what they still need when \
 the load ends; `settled/s` counts that time in, so that a short run does not look faster than a long one could be.
 
-reference: a file that is appended to. Its writer takes groups by the same rule (what waits, up to 2,048 rows or 1 MiB), \
-writes the same bytes for each (the checksum's place stays empty) and calls sync_data. It has no preconditions, no reads, no \
-tables, no recovery: a limit for this shape, not a rival. A file allocated beforehand would be faster still, because no sync \
-would have to change a length.
+reference: the same actors over a file that is appended to. Its writer takes groups by the same rule (what waits, up to 2,048 \
+rows or 1 MiB), writes the same bytes for each (the checksum's place stays empty) and calls sync_data. It has no \
+preconditions, no reads, no tables, no recovery: a limit for this shape, not a rival.
 
-The two take turns, and which one begins changes with each run. Rates and waits are medians of the runs; `ratio` is the \
-store's median over the reference's, with the smallest and largest of the pairs behind it. Groups and bytes are of all \
-groups of all runs, the warm-up of 0.3 s included.";
+bare log: the bytes of as many transitions as are in flight, made beforehand, appended and synced by one thread, over and \
+over: what the disk allows when nobody makes payments at all. A file allocated beforehand would be faster still, because no \
+sync would have to change a length.
+
+The sides take turns, and which one begins changes with each run. Rates and waits are medians of the runs; a ratio is of \
+medians, with the smallest and largest of the pairs behind it. Groups and bytes are of all groups of all runs, the warm-up \
+of 0.3 s included.
+
+calm: the store at half of its highest rate, each transition at a time of its own whether or not others are late; the wait \
+of 99 in 100 for their commit, against that of the bare log for a group of the same size.
+
+filled (--filled N): the store with N ended payments on file, against a fresh one, in turns, at the largest load.";
 
 /// What to measure.
 #[derive(Debug, Parser)]
@@ -76,11 +87,10 @@ fn main() -> Result<(), Failure> {
     let folder = settings.folder.clone().unwrap_or_else(|| target.clone());
     std::fs::create_dir_all(&folder)?;
     let sync_us = sync_alone(&clock, &folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
     let mut compared = Vec::new();
     for in_flight in &settings.in_flight {
-        let load = Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds) };
-        compared.push(compare(&runtime, &clock, load, settings.runs, &folder)?);
+        let load = Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds), pace: None };
+        compared.push(compare(&clock, load, settings.runs, &folder)?);
     }
     let sync = format!("an append of 4 KiB and its sync_data took {sync_us} µs before the runs (median of {PROBES})");
     let load = format!("{} runs a side of {} s after a warm-up of 0.3 s, interleaved", settings.runs, settings.seconds);
@@ -100,7 +110,6 @@ fn main() -> Result<(), Failure> {
 }
 
 fn compare(
-    runtime: &tokio::runtime::Runtime,
     clock: &System,
     load: Load,
     runs: u32,
@@ -108,12 +117,12 @@ fn compare(
 ) -> Result<Compared, Failure> {
     let mut compared = Compared { in_flight: load.in_flight, ..Compared::default() };
     for number in 0..runs {
-        let mut sides = [Side::Store, Side::Reference];
+        let mut sides = Side::ALL;
         if number % 2 == 1 {
             sides.reverse();
         }
         for side in sides {
-            let summary = Summary::of(run(runtime, clock, side, load, folder)?, load.window);
+            let summary = Summary::of(run(clock, side, load, folder)?, load.window);
             progress(&format!(
                 "{} in flight, run {} of {runs}, {}: {} transitions/s",
                 load.in_flight,
@@ -124,6 +133,7 @@ fn compare(
             match side {
                 Side::Store => compared.store.push(summary),
                 Side::Reference => compared.reference.push(summary),
+                Side::Bare => compared.bare.push(summary),
             }
         }
     }

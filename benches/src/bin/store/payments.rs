@@ -56,6 +56,12 @@ impl Payments {
         batch
     }
 
+    /// Whether the last batch was the last one of its payment.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.transitions == TRANSITIONS)
+    }
+
     /// Notes the commit of the last batch.
     pub fn committed(&mut self, seq: Seq) {
         self.seen = seq;

@@ -1,20 +1,18 @@
-//! One run: so many actors' worth of payments against a fresh store, or a fresh reference, in a folder of its own.
+//! One run: so many actors against the store or a reference, in a folder of its own unless the store is there already.
 
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use maxpay_engine::clock::{Clock, IdSource, System};
 use maxpay_engine::store::redb::{RedbOptions, RedbStore};
-use maxpay_engine::store::{Batch, CommitListener, Seq, Store};
-use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use maxpay_engine::store::{CommitListener, Seq, Store};
 
+use crate::actors::{Target, work};
 use crate::groups::{Group, Groups};
 use crate::log;
-use crate::payments::Payments;
+use crate::payments::{Payments, TRANSITIONS};
 
 /// Why a run came to nothing.
 pub type Failure = Box<dyn Error + Sync + Send>;
@@ -30,17 +28,23 @@ pub const IN_FLIGHT_MAX: u32 = 8_192;
 pub enum Side {
     /// The store in two redb files.
     Store,
-    /// The append-only file.
+    /// The same actors over an append-only file.
     Reference,
+    /// An append-only file, and nobody who makes what is written.
+    Bare,
 }
 
 impl Side {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 3] = [Self::Store, Self::Reference, Self::Bare];
+
     /// Its name in the table and in the report.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Store => "store",
             Self::Reference => "reference",
+            Self::Bare => "bare log",
         }
     }
 }
@@ -48,12 +52,14 @@ impl Side {
 /// How much, how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Workers; each waits for its commit before the next.
+    /// Actors; each waits for its commit before the next.
     pub in_flight: u32,
     /// Time at the start that does not count.
     pub warm_up: Duration,
     /// Time that counts.
     pub window: Duration,
+    /// From one transition of an actor to its next; `None`: as fast as they become durable.
+    pub pace: Option<Duration>,
 }
 
 /// What a run came to.
@@ -61,11 +67,11 @@ pub struct Load {
 pub struct Outcome {
     /// Transitions whose commit was answered in the window.
     pub transitions: u64,
-    /// From asking to the answer of each of them, in microseconds.
+    /// From asking to the answer of each of them, in microseconds; of the bare log, from a write to the end of its sync.
     pub waits_us: Vec<u64>,
-    /// Every group, those of the warm-up included.
+    /// Every group, those of the warm-up included; none of the bare log.
     pub groups: Vec<Group>,
-    /// What the tables still needed when the load ended; zero for the reference, which has none.
+    /// What the tables still needed when the load ended; zero for the references, which have none.
     pub catch_up: Duration,
 }
 
@@ -73,99 +79,63 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Those of the disk, and any commit that is refused.
-pub fn run(runtime: &Runtime, clock: &System, side: Side, load: Load, parent: &Path) -> Result<Outcome, Failure> {
+pub fn run(clock: &System, side: Side, load: Load, parent: &Path) -> Result<Outcome, Failure> {
     let folder = tempfile::tempdir_in(parent)?;
-    let groups = Arc::new(Groups::default());
-    let mut outcome = match side {
-        Side::Store => {
-            let store = open_store(folder.path(), clock)?;
-            let listener: Arc<dyn CommitListener> = groups.clone();
-            store.listen(listener);
-            let mut outcome = work(runtime, clock, load, &Target::Store(Arc::clone(&store)))?;
-            let ended = clock.now().monotonic;
-            store.checkpoint()?;
-            outcome.catch_up = clock.now().monotonic.saturating_sub(ended);
-            store.close();
-            outcome
-        }
+    match side {
+        Side::Store => run_store(clock, load, folder.path()),
         Side::Reference => {
+            let groups = Arc::new(Groups::default());
             let queue = usize::try_from(IN_FLIGHT_MAX)?;
             let (sender, writer) = log::start(&folder.path().join("log"), queue, Arc::clone(&groups))?;
-            let worked = work(runtime, clock, load, &Target::Reference(sender));
-            // What the writer says explains what the workers saw.
+            let worked = work(clock, load, &Target::Reference(sender), PATIENCE);
+            // What the writer says explains what the actors saw.
             writer.join().map_err(|_| "the reference's writer panicked")??;
-            worked?
+            outcome(worked?, &groups, Duration::ZERO)
         }
-    };
-    outcome.groups = groups.take();
-    Ok(outcome)
+        Side::Bare => {
+            let rounds = rounds(clock, load.in_flight);
+            let log::Bare { transitions, syncs_us } =
+                log::bare(&folder.path().join("log"), clock, rounds, load.window)?;
+            Ok(Outcome { transitions, waits_us: syncs_us, ..Outcome::default() })
+        }
+    }
 }
 
-fn open_store(folder: &Path, clock: &System) -> Result<Arc<RedbStore>, Failure> {
+/// Runs `load` against the store in `folder`, which is made if it is not there.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_store(clock: &System, load: Load, folder: &Path) -> Result<Outcome, Failure> {
+    let groups = Arc::new(Groups::default());
+    let store = open_store(folder, clock)?;
+    let listener: Arc<dyn CommitListener> = groups.clone();
+    store.listen(listener);
+    let waits_us = work(clock, load, &Target::Store(Arc::clone(&store)), PATIENCE)?;
+    let ended = clock.now().monotonic;
+    store.checkpoint()?;
+    let catch_up = clock.now().monotonic.saturating_sub(ended);
+    store.close();
+    outcome(waits_us, &groups, catch_up)
+}
+
+fn outcome(waits_us: Vec<u64>, groups: &Groups, catch_up: Duration) -> Result<Outcome, Failure> {
+    Ok(Outcome { transitions: u64::try_from(waits_us.len())?, waits_us, groups: groups.take(), catch_up })
+}
+
+/// Opens a store with the options of a server.
+///
+/// # Errors
+/// As opening a store.
+pub fn open_store(folder: &Path, clock: &System) -> Result<Arc<RedbStore>, Failure> {
     Ok(RedbStore::open(folder, RedbOptions::new(Arc::new(clock.clone()), Arc::new(clock.clone())))?)
 }
 
-/// Where commits go.
-#[derive(Clone)]
-enum Target {
-    Store(Arc<RedbStore>),
-    Reference(SyncSender<log::Request>),
-}
-
-impl Target {
-    async fn commit(&self, batch: Batch) -> Result<Seq, Failure> {
-        match self {
-            Self::Store(store) => Ok(store.commit(batch).await?.seq),
-            Self::Reference(sender) => {
-                let (request, answered) = log::Request::new(batch);
-                sender.try_send(request).map_err(|_| "the reference's writer takes no more")?;
-                Ok(answered.await?)
-            }
-        }
-    }
-}
-
-/// Has the workers run until their time is over; the target is let go before it returns.
-fn work(runtime: &Runtime, clock: &System, load: Load, target: &Target) -> Result<Outcome, Failure> {
+/// Every transition of so many payments, a round each.
+fn rounds(clock: &System, in_flight: u32) -> Vec<Vec<maxpay_engine::store::Batch>> {
     let ids = IdSource::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
-    let from = clock.now().monotonic + load.warm_up;
-    let window = (from, from + load.window);
-    let all = async {
-        let mut workers = JoinSet::new();
-        for _ in 0..load.in_flight {
-            workers.spawn(worker(target.clone(), clock.clone(), Payments::new(ids.clone()), window));
-        }
-        let mut outcome = Outcome::default();
-        while let Some(waits_us) = workers.join_next().await {
-            outcome.waits_us.extend(waits_us??);
-        }
-        outcome.transitions = u64::try_from(outcome.waits_us.len())?;
-        Ok(outcome)
-    };
-    let limit = load.warm_up + load.window + PATIENCE;
-    runtime.block_on(async { tokio::time::timeout(limit, all).await })?
-}
-
-/// One actor's worth: the next transition is asked for when the last one is durable.
-async fn worker(
-    target: Target,
-    clock: System,
-    mut payments: Payments,
-    (from, until): (Duration, Duration),
-) -> Result<Vec<u64>, Failure> {
-    let mut waits_us = Vec::new();
-    loop {
-        let batch = payments.next_batch(clock.now().wall);
-        let asked = clock.now().monotonic;
-        payments.committed(target.commit(batch).await?);
-        let answered = clock.now().monotonic;
-        if answered >= until {
-            return Ok(waits_us);
-        }
-        if answered >= from {
-            waits_us.push(u64::try_from(answered.saturating_sub(asked).as_micros())?);
-        }
-    }
+    let mut payments: Vec<Payments> = (0..in_flight).map(|_| Payments::new(ids.clone())).collect();
+    let mut round = || payments.iter_mut().map(|payment| payment.next_batch(clock.now().wall)).collect();
+    (0..TRANSITIONS).map(|_| round()).collect()
 }
 
 #[cfg(test)]
@@ -173,15 +143,12 @@ mod tests {
     use super::*;
     use crate::payments::TRANSITIONS;
 
-    fn runtime() -> Runtime {
-        tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a runtime")
-    }
-
     #[test]
     fn both_sides_write_the_same_rows() {
         // The same batches one by one become groups of the same transitions, rows and bytes, every fifth with an event,
         // and the reference's file has exactly the bytes of the store's blobs.
-        let (runtime, clock, folder) = (runtime(), System::new(), tempfile::tempdir().expect("a folder"));
+        let (clock, folder) = (System::new(), tempfile::tempdir().expect("a folder"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (of_store, of_log) = (Arc::new(Groups::default()), Arc::new(Groups::default()));
         let store = open_store(folder.path(), &clock).expect("a store");
         let listener: Arc<dyn CommitListener> = of_store.clone();
@@ -214,10 +181,10 @@ mod tests {
     fn a_run_counts_what_was_durable_in_its_window() {
         // Under load no commit is refused, every wait counted belongs to a transition of some group, and nothing is left
         // of the folder.
-        let (runtime, clock, parent) = (runtime(), System::new(), tempfile::tempdir().expect("a folder"));
-        let load = Load { in_flight: 16, warm_up: Duration::ZERO, window: Duration::from_millis(50) };
+        let (clock, parent) = (System::new(), tempfile::tempdir().expect("a folder"));
+        let load = Load { in_flight: 16, warm_up: Duration::ZERO, window: Duration::from_millis(50), pace: None };
         for side in [Side::Store, Side::Reference] {
-            let outcome = run(&runtime, &clock, side, load, parent.path()).expect("it runs");
+            let outcome = run(&clock, side, load, parent.path()).expect("it runs");
             let committed: u64 = outcome.groups.iter().map(|group| group.transitions).sum();
             // The last commit of each worker is answered after the window.
             assert_eq!(outcome.transitions + 16, committed, "{}", side.name());

@@ -48,6 +48,8 @@ pub struct Compared {
     pub store: Vec<Summary>,
     /// The reference's.
     pub reference: Vec<Summary>,
+    /// The bare log's.
+    pub bare: Vec<Summary>,
 }
 
 impl Compared {
@@ -97,7 +99,7 @@ pub fn table(compared: &[Compared]) -> Table {
         "settled ratio",
     ]);
     for load in compared {
-        for (side, runs) in [(Side::Store, &load.store), (Side::Reference, &load.reference)] {
+        for (side, runs) in [(Side::Store, &load.store), (Side::Reference, &load.reference), (Side::Bare, &load.bare)] {
             let groups = GroupFigures::of(runs);
             let figures = [
                 u64::from(load.in_flight),
