@@ -89,7 +89,8 @@ fn main() -> Result<(), Failure> {
     let sync_us = sync_alone(&clock, &folder)?;
     let mut compared = Vec::new();
     for in_flight in &settings.in_flight {
-        let load = Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds), pace: None };
+        let load =
+            Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds), pace: None };
         compared.push(compare(&clock, load, settings.runs, &folder)?);
     }
     let sync = format!("an append of 4 KiB and its sync_data took {sync_us} µs before the runs (median of {PROBES})");
@@ -109,12 +110,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn compare(
-    clock: &System,
-    load: Load,
-    runs: u32,
-    folder: &Path,
-) -> Result<Compared, Failure> {
+fn compare(clock: &System, load: Load, runs: u32, folder: &Path) -> Result<Compared, Failure> {
     let mut compared = Compared { in_flight: load.in_flight, ..Compared::default() };
     for number in 0..runs {
         let mut sides = Side::ALL;

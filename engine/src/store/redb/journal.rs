@@ -1,6 +1,5 @@
 //! The journal: one durable commit per group of batches, by one thread, which is the only writer of its file.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use tokio::sync::oneshot;
 use super::blob;
 use super::fence::{Refused, ask};
 use super::journal_file::{GROUPS, Journal, cut_up_to};
-use super::progress::Group as DurableGroup;
 use super::witness::Witness;
 use super::{CrashPoint, Shared};
 use crate::store::admission::{Admission, BATCH_BYTES_MAX, BATCH_ROWS_MAX, Group, Prepared};
@@ -70,7 +68,7 @@ impl Writer {
     }
 
     fn group(&mut self, shared: &Shared, first: Request, requests: &Receiver<Request>) -> Result<(), Refused> {
-        shared.progress.wait_for_room(&shared.fence);
+        shared.progress.wait_for_room(&shared.view, &shared.fence);
         if let Some(why) = shared.fence.why() {
             shared.taken(&first);
             drop(first.answer.send(Err(CommitError::Fenced(why))));
@@ -100,11 +98,10 @@ impl Writer {
             return Ok(());
         }
         self.last = seq;
-        let group = Arc::new(DurableGroup { seq, puts: group.puts });
         shared.view.lay(seq, &group.puts);
-        shared.progress.push(Arc::clone(&group));
+        shared.progress.laid(seq, &shared.view);
         shared.options.pass(CrashPoint::AfterOverlay);
-        shared.listeners.tell(&group);
+        shared.listeners.tell(seq, &group.puts);
         shared.options.pass(CrashPoint::BeforeReply);
         for answer in std::mem::take(&mut answers.waiting) {
             drop(answer.send(Ok(Committed { seq })));

@@ -9,6 +9,7 @@ mod fence;
 mod files;
 mod journal;
 mod journal_file;
+mod layer;
 mod options;
 mod overlay;
 mod progress;
@@ -91,7 +92,7 @@ impl RedbStore {
     /// Rows and bytes that are in the journal and not yet in the tables.
     #[must_use]
     pub fn unapplied(&self) -> (usize, usize) {
-        self.session().shared.progress.waiting()
+        self.session().shared.view.above()
     }
 
     fn session(&self) -> Arc<Session> {

@@ -1,30 +1,29 @@
 //! What is committed and not yet in the tables, together with the snapshot of the tables it lies over. Both are
 //! read under one lock, so that a reader sees one moment.
+//!
+//! It lies in layers. The top one takes what is committed; when it is as large as a checkpoint, or the applier wants it, it
+//! is sealed, and below it lie those that were sealed before. A layer that the tables hold goes away whole.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
-use std::ops::Bound;
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::layer::{Change, Layer};
 use super::tables::{Row, Snapshot};
-use crate::store::{Put, Read, RowKey, Rows, SCAN_ROWS_MAX, Scan, Seq, Table, Value};
-
-/// Rows pruned under one lock, so that readers and the writer wait for microseconds only.
-const PRUNED_AT_ONCE: usize = 512;
+use crate::store::{Put, Read, RowKey, Rows, SCAN_ROWS_MAX, Scan, Seq};
 
 /// The newest rows.
-pub struct View(RwLock<State>);
-
-struct State {
-    /// By the table's place.
-    tables: Vec<BTreeMap<Arc<[u8]>, Entry>>,
-    snapshot: Arc<Snapshot>,
-    last: Seq,
+pub struct View {
+    state: RwLock<State>,
+    /// Rows from which on the top layer is sealed.
+    layer_rows: usize,
 }
 
-struct Entry {
-    value: Option<Value>,
-    changed: Seq,
+struct State {
+    top: Layer,
+    /// Oldest first.
+    sealed: VecDeque<Arc<Layer>>,
+    snapshot: Arc<Snapshot>,
+    last: Seq,
 }
 
 /// A point read that the overlay cannot answer: what to ask, and what its answer reflects.
@@ -36,41 +35,40 @@ pub struct Below {
 }
 
 impl View {
-    /// Nothing above `snapshot`, which holds everything up to `last`.
+    /// Nothing above `snapshot`, which holds everything up to `last`. A layer gets at most `layer_rows` rows, or one
+    /// group.
     #[must_use]
-    pub fn new(snapshot: Snapshot, last: Seq) -> Self {
-        let tables = Table::ALL.iter().map(|_| BTreeMap::new()).collect();
-        Self(RwLock::new(State { tables, snapshot: Arc::new(snapshot), last }))
+    pub fn new(snapshot: Snapshot, last: Seq, layer_rows: usize) -> Self {
+        let state = State { top: Layer::new(), sealed: VecDeque::new(), snapshot: Arc::new(snapshot), last };
+        Self { state: RwLock::new(state), layer_rows }
     }
 
     /// Lays a durable group over the rest.
     pub fn lay(&self, seq: Seq, puts: &[Put]) {
         let mut state = self.write();
-        for Put { key, value } in puts {
-            let entry = Entry { value: value.clone(), changed: seq };
-            state.tables[key.table.place()].insert(Arc::clone(&key.key), entry);
+        if state.top.rows() + puts.len() > self.layer_rows {
+            state.seal();
         }
+        state.top.lay(seq, puts);
         state.last = seq;
     }
 
-    /// Puts a snapshot that holds everything up to `applied` under the overlay, then drops from the overlay those of
-    /// `puts` that it holds.
-    pub fn settle(&self, snapshot: Snapshot, applied: Seq, puts: &[&Put]) {
-        let old = std::mem::replace(&mut self.write().snapshot, Arc::new(snapshot));
-        drop(old);
-        let mut dropped = Vec::with_capacity(PRUNED_AT_ONCE);
-        for puts in puts.chunks(PRUNED_AT_ONCE) {
-            let mut state = self.write();
-            for Put { key, .. } in puts {
-                if let Slot::Occupied(slot) = state.tables[key.table.place()].entry(Arc::clone(&key.key))
-                    && slot.get().changed <= applied
-                {
-                    dropped.push(slot.remove_entry());
-                }
-            }
-            drop(state);
-            dropped.clear();
+    /// The layer that is to be applied next; `None` when everything is.
+    pub fn lowest(&self) -> Option<Arc<Layer>> {
+        let mut state = self.write();
+        if state.sealed.is_empty() {
+            state.seal();
         }
+        state.sealed.front().cloned()
+    }
+
+    /// Puts a snapshot that holds the lowest layer in its place.
+    pub fn settle(&self, snapshot: Snapshot) {
+        let mut state = self.write();
+        let old = (std::mem::replace(&mut state.snapshot, Arc::new(snapshot)), state.sealed.pop_front());
+        drop(state);
+        // Their memory is given back while nobody waits for it.
+        drop(old);
     }
 
     /// The newest commit.
@@ -79,11 +77,18 @@ impl View {
         self.read().last
     }
 
+    /// Rows and bytes above the tables.
+    #[must_use]
+    pub fn above(&self) -> (usize, usize) {
+        let state = self.read();
+        state.layers().fold((0, 0), |(rows, bytes), layer| (rows + layer.rows(), bytes + layer.bytes()))
+    }
+
     /// A row of the overlay, or where else to look.
     pub fn point(&self, key: &RowKey) -> Result<Read, Below> {
         let state = self.read();
-        match state.tables[key.table.place()].get(&key.key) {
-            Some(entry) => Ok(Read { value: entry.value.clone(), seen: state.last }),
+        match state.layers().find_map(|layer| layer.change(key)) {
+            Some(change) => Ok(Read { value: change.clone(), seen: state.last }),
             None => Err(Below { snapshot: Arc::clone(&state.snapshot), seen: state.last }),
         }
     }
@@ -106,31 +111,48 @@ impl View {
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
         // A writer that panics has fenced the store; what it had laid down is durable.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-type Change = (Arc<[u8]>, Option<Value>);
+type Changed = (Arc<[u8]>, Change);
 
 impl State {
+    /// Newest first: the first that has a change of a row has the newest.
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&self.top).chain(self.sealed.iter().rev().map(Arc::as_ref))
+    }
+
+    fn seal(&mut self) {
+        if !self.top.is_empty() {
+            self.sealed.push_back(Arc::new(std::mem::replace(&mut self.top, Layer::new())));
+        }
+    }
+
     /// The changes in the part of a table that a scan wants, up to as many rows as it wants; rows behind the last of
     /// those cannot be among its first.
-    fn part(&self, scan: &Scan, wanted: usize) -> Vec<Change> {
+    fn part(&self, scan: &Scan, wanted: usize) -> Vec<Changed> {
         if !scan.to.is_empty() && scan.to <= scan.from {
             return Vec::new();
         }
-        let to = if scan.to.is_empty() { Bound::Unbounded } else { Bound::Excluded(scan.to.as_slice()) };
-        let mut range = self.tables[scan.table.place()].range::<[u8], _>((Bound::Included(scan.from.as_slice()), to));
+        let mut layers: Vec<_> = self.layers().map(|layer| layer.part(scan).peekable()).collect();
         let mut part = Vec::new();
         let mut rows = 0;
         while rows < wanted {
-            let Some((key, entry)) = (if scan.newest_first { range.next_back() } else { range.next() }) else { break };
-            rows += usize::from(entry.value.is_some());
-            part.push((Arc::clone(key), entry.value.clone()));
+            let keys = layers.iter_mut().filter_map(|changes| changes.peek().map(|(key, _)| *key));
+            let Some(key) = (if scan.newest_first { keys.max() } else { keys.min() }) else { break };
+            let mut newest = None;
+            for changes in &mut layers {
+                let change = changes.next_if(|(other, _)| *other == key).map(|(_, change)| change);
+                newest = newest.or(change);
+            }
+            let Some(change) = newest else { break };
+            rows += usize::from(change.is_some());
+            part.push((Arc::clone(key), change.clone()));
         }
         part
     }
@@ -138,7 +160,7 @@ impl State {
 
 /// The first `wanted` rows of both: a change hides the row below it, and a removal is no row.
 fn merge(
-    above: Vec<Change>,
+    above: Vec<Changed>,
     below: impl Iterator<Item = Result<Row, redb::Error>>,
     newest_first: bool,
     wanted: usize,

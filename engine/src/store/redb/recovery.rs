@@ -11,7 +11,6 @@ use super::blob::{self, StoreId};
 use super::fence::{Fates, ask, replace_suspects};
 use super::files::{Fate, Files, JOURNAL, NEW, TABLES, Watched};
 use super::journal_file::Journal;
-use super::progress::Group;
 use super::tables::{About, Snapshot, declare};
 use super::witness::{WITNESS, Witness};
 use crate::store::fanout::Fanout;
@@ -19,6 +18,14 @@ use crate::store::{Put, RowKey, SCAN_ROWS_MAX, Scan, Seq, StoreError, Table};
 
 /// The epoch of files that are being made.
 const MAKING: u64 = 1;
+
+/// A group that the journal holds.
+pub struct Group {
+    /// Its number.
+    pub seq: Seq,
+    /// Its changes, in order.
+    pub puts: Vec<Put>,
+}
 
 /// A store that is whole and ready to run.
 pub struct Recovered {
@@ -33,7 +40,7 @@ pub struct Recovered {
     /// The newest group.
     pub last: Seq,
     /// The groups between the two.
-    pub groups: Vec<Arc<Group>>,
+    pub groups: Vec<Group>,
     /// The subscriptions as of `last`.
     pub fanout: Fanout,
     /// Notes how far the journal comes.
@@ -146,7 +153,7 @@ fn belong_together(tables: &About, journal: &About) -> Result<(), StoreError> {
 }
 
 /// The newest group, and the groups above `applied`.
-fn tail(journal: &Journal, applied: Seq) -> Result<(Seq, Vec<Arc<Group>>), StoreError> {
+fn tail(journal: &Journal, applied: Seq) -> Result<(Seq, Vec<Group>), StoreError> {
     let blobs = ask(|| journal.groups()).map_err(|why| why.opening(JOURNAL))?;
     let mut last = None;
     let mut groups = Vec::new();
@@ -164,7 +171,7 @@ fn tail(journal: &Journal, applied: Seq) -> Result<(Seq, Vec<Arc<Group>>), Store
         let puts = blob::decode(&blob, &journal.about.id, seq);
         let puts = puts.map_err(|why| damaged(format!("group {number} of {JOURNAL}: {why}")))?;
         if seq > applied {
-            groups.push(Arc::new(Group { seq, puts }));
+            groups.push(Group { seq, puts });
         }
     }
     match last {

@@ -15,10 +15,10 @@ use super::fence::{Fates, Fence, Refused};
 use super::files::Files;
 use super::journal::{Request, Writer};
 use super::overlay::View;
-use super::progress::{Group, Progress};
-use super::recovery::Recovered;
+use super::progress::Progress;
+use super::recovery::{Group, Recovered};
 use crate::store::admission::{Admission, Prepared};
-use crate::store::{CommitError, CommitFuture, CommitListener, Seq, StoreError, answer};
+use crate::store::{CommitError, CommitFuture, CommitListener, Put, Seq, StoreError, answer};
 
 /// Those who hear of durable groups. They outlive the sessions.
 #[derive(Default)]
@@ -39,12 +39,12 @@ impl Listeners {
     }
 
     /// Tells of a group, unless they have heard of it.
-    pub fn tell(&self, group: &Group) {
-        if self.told.fetch_max(group.seq.0, Ordering::AcqRel) >= group.seq.0 {
+    pub fn tell(&self, seq: Seq, puts: &[Put]) {
+        if self.told.fetch_max(seq.0, Ordering::AcqRel) >= seq.0 {
             return;
         }
         for listener in self.list.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener.committed(group.seq, &group.puts);
+            listener.committed(seq, puts);
         }
     }
 }
@@ -116,13 +116,13 @@ impl Session {
         listeners: &Arc<Listeners>,
     ) -> Result<Self, StoreError> {
         let Recovered { journal, tables, snapshot, applied, last, groups, fanout, witness } = recovered;
-        let view = View::new(snapshot, applied.max(last));
-        for group in &groups {
-            view.lay(group.seq, &group.puts);
-            listeners.tell(group);
+        let view = View::new(snapshot, applied.max(last), options.checkpoint_rows);
+        for Group { seq, puts } in groups {
+            view.lay(seq, &puts);
+            listeners.tell(seq, &puts);
         }
         let (rows_max, bytes_max) = (options.unapplied_rows_max, options.unapplied_bytes_max);
-        let progress = Progress::new(applied, groups, rows_max, bytes_max, options.checkpoint_rows);
+        let progress = Progress::new(applied, view.last(), rows_max, bytes_max, options.checkpoint_rows);
         let shared = Arc::new(Shared {
             options: options.clone(),
             files: Arc::clone(files),

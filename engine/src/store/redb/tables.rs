@@ -6,7 +6,8 @@ use std::sync::Arc;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction};
 
 use super::blob::StoreId;
-use crate::store::{Put, RowKey, Scan, Seq, Table, Value};
+use super::layer::Layer;
+use crate::store::{RowKey, Scan, Seq, Table, Value};
 
 type Bytes = &'static [u8];
 
@@ -65,41 +66,19 @@ pub fn declare(database: &Database, about: &About) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-/// The newest change of every row among `puts`, in the order of tables and keys.
-pub fn newest<'a>(puts: impl Iterator<Item = &'a Put>) -> Vec<&'a Put> {
-    // Most keys differ in their first bytes: comparing those as a number spares a walk to the keys.
-    let mut sorted: Vec<(u64, usize, &Put)> = puts.enumerate().map(|(at, put)| (leading(put), at, put)).collect();
-    sorted.sort_unstable_by(|(leading, at, put), (other_leading, other_at, other)| {
-        leading.cmp(other_leading).then_with(|| put.key.cmp(&other.key)).then(at.cmp(other_at))
-    });
-    let rows = sorted
-        .chunk_by(|(leading, _, put), (other_leading, _, other)| leading == other_leading && put.key == other.key);
-    rows.filter_map(|changes| changes.last().map(|(_, _, put)| *put)).collect()
-}
-
-/// The table and the first bytes of the key, as a number that sorts as they do.
-fn leading(put: &Put) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[0] = put.key.table.number();
-    let count = put.key.key.len().min(7);
-    bytes[1..=count].copy_from_slice(&put.key.key[..count]);
-    u64::from_be_bytes(bytes)
-}
-
-/// Brings the tables up to `applied`, in one durable commit of changes as [`newest`] gives them.
-pub fn checkpoint(database: &Database, newest: &[&Put], applied: Seq) -> Result<(), redb::Error> {
+/// Brings a layer into the tables, in one durable commit.
+pub fn checkpoint(database: &Database, layer: &Layer) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
-    for changes in newest.chunk_by(|one, other| one.key.table == other.key.table) {
-        let Some(first) = changes.first() else { continue };
-        let mut table = transaction.open_table(definition(first.key.table))?;
-        for Put { key, value } in changes {
-            match value {
-                Some(value) => drop(table.insert(&*key.key, &**value)?),
-                None => drop(table.remove(&*key.key)?),
+    for (table, changes) in layer.tables() {
+        let mut table = transaction.open_table(definition(table))?;
+        for (key, change) in changes {
+            match change {
+                Some(value) => drop(table.insert(&**key, &**value)?),
+                None => drop(table.remove(&**key)?),
             }
         }
     }
-    transaction.open_table(ABOUT)?.insert("applied", applied.0.to_be_bytes().as_slice())?;
+    transaction.open_table(ABOUT)?.insert("applied", layer.last().0.to_be_bytes().as_slice())?;
     Ok(transaction.commit()?)
 }
 
