@@ -1,8 +1,12 @@
 //! What the benches share: medians, ratios, the machine they ran on, a table for people and a report for programs.
 //!
 //! A bench is a binary of this crate: `cargo run --release -p maxpay-benches --bin NAME`. It compares with a reference in
-//! the same run, prints a table and writes `target/bench-reports/NAME.json`. What it measures is none of this file's
-//! business.
+//! the same run, prints a table and writes `target/bench-reports/NAME.json` and `NAME.html`. What it measures is its
+//! own business.
+#![deny(missing_docs)]
+
+pub mod process;
+pub mod report;
 
 use std::fmt;
 use std::fs;
@@ -66,6 +70,12 @@ impl Table {
     pub fn row(&mut self, cells: Vec<String>) -> &mut Self {
         self.rows.push(cells);
         self
+    }
+
+    /// The headings and the rows below them.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
     }
 }
 
