@@ -1,7 +1,8 @@
-//! Durable transitions per second through the store's commit path, against an append-only file in the same run.
+//! Durable transitions per second through the store's commit path, against append-only files in the same run.
 
 mod actors;
-mod fill;
+mod calm;
+mod filled;
 mod groups;
 mod log;
 mod payments;
@@ -14,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use maxpay_benches::{Machine, median, target_folder, write_report};
+use maxpay_benches::report::Report;
+use maxpay_benches::{Machine, median, target_folder};
 use maxpay_engine::clock::{Clock, System};
-use serde_json::json;
 
-use run::{Failure, IN_FLIGHT_MAX, Load, Side, run};
-use summary::{Compared, Summary, table};
+use run::{Failure, IN_FLIGHT_MAX, Load};
+use summary::{Compared, chart, table};
 
 /// Time at the start of each run that does not count.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -74,12 +75,26 @@ struct Settings {
     /// Runs of each side under each load; fewer than 5 are a glance
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
+    /// Ended payments on file for the comparison of a filled store with a fresh one; 0 leaves it out. Ten millions take
+    /// about 12 GB of disk, and minutes to make
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    filled: u64,
     /// Where the files lie while it runs; Cargo's target folder if not given. Not a folder in memory, where a sync is free
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+impl Settings {
+    fn load(&self, in_flight: u32) -> Load {
+        Load { in_flight, warm_up: WARM_UP, window: Duration::from_secs(self.seconds), pace: None }
+    }
+
+    fn largest(&self) -> u32 {
+        self.in_flight.iter().copied().max().unwrap_or(1)
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what a bench is for")]
 fn main() -> Result<(), Failure> {
     let settings = Settings::parse();
     let (machine, clock) = (Machine::this(), System::new());
@@ -87,53 +102,29 @@ fn main() -> Result<(), Failure> {
     let folder = settings.folder.clone().unwrap_or_else(|| target.clone());
     std::fs::create_dir_all(&folder)?;
     let sync_us = sync_alone(&clock, &folder)?;
-    let mut compared = Vec::new();
+    let mut report = Report::new("store", "Durable transitions of the store", ABOUT, machine);
+    report.setting("fsync", FSYNC);
+    report.setting("disk", format!("an append of 4 KiB and its sync_data took {sync_us} µs (median of {PROBES})"));
+    report.setting("load", format!("{} runs a side of {} s after 0.3 s, in turns", settings.runs, settings.seconds));
+    let mut loads = Vec::new();
     for in_flight in &settings.in_flight {
-        let load =
-            Load { in_flight: *in_flight, warm_up: WARM_UP, window: Duration::from_secs(settings.seconds), pace: None };
-        compared.push(compare(&clock, load, settings.runs, &folder)?);
+        loads.push(Compared::of_sides(&clock, &folder, settings.load(*in_flight), settings.runs)?);
     }
-    let sync = format!("an append of 4 KiB and its sync_data took {sync_us} µs before the runs (median of {PROBES})");
-    let load = format!("{} runs a side of {} s after a warm-up of 0.3 s, interleaved", settings.runs, settings.seconds);
-    println!("machine  {machine}\nfsync    {FSYNC}\ndisk     {sync}\nload     {load}\n\n{}", table(&compared));
-    let report = json!({
-        "bench": "store",
-        "machine": machine.to_json(),
-        "fsync": FSYNC,
-        "append_and_sync_us": sync_us,
-        "runs": settings.runs,
-        "seconds": settings.seconds,
-        "loads": compared.iter().map(Compared::to_json).collect::<Vec<_>>(),
-    });
-    let path = write_report(&target, "store", &report)?;
-    println!("report   {}", path.display());
+    for load in &loads {
+        load.tell(&mut report);
+    }
+    report.table("Transitions a second", table(&loads));
+    report.chart(chart(&loads));
+    report.figure("loads", loads.iter().map(Compared::to_json).collect());
+    let highest = loads.iter().map(Compared::store_per_second).max().unwrap_or(0);
+    calm::measure(&clock, &folder, &settings, highest, &mut report)?;
+    if settings.filled > 0 {
+        filled::measure(&clock, &folder, &settings, &mut report)?;
+    }
+    println!("{report}");
+    let written = report.write(&target)?;
+    println!("report   {}\n         {}", written.html.display(), written.json.display());
     Ok(())
-}
-
-fn compare(clock: &System, load: Load, runs: u32, folder: &Path) -> Result<Compared, Failure> {
-    let mut compared = Compared { in_flight: load.in_flight, ..Compared::default() };
-    for number in 0..runs {
-        let mut sides = Side::ALL;
-        if number % 2 == 1 {
-            sides.reverse();
-        }
-        for side in sides {
-            let summary = Summary::of(run(clock, side, load, folder)?, load.window);
-            progress(&format!(
-                "{} in flight, run {} of {runs}, {}: {} transitions/s",
-                load.in_flight,
-                number + 1,
-                side.name(),
-                summary.per_second
-            ));
-            match side {
-                Side::Store => compared.store.push(summary),
-                Side::Reference => compared.reference.push(summary),
-                Side::Bare => compared.bare.push(summary),
-            }
-        }
-    }
-    Ok(compared)
 }
 
 /// Microseconds that an append of 4 KiB and its sync take when nothing else asks: a disk that does not sync shows here.
@@ -149,7 +140,7 @@ fn sync_alone(clock: &System, folder: &Path) -> Result<u64, Failure> {
     Ok(median(&times_us))
 }
 
-#[expect(clippy::print_stderr, reason = "progress, apart from the table")]
+#[expect(clippy::print_stderr, reason = "progress, apart from the report")]
 fn progress(line: &str) {
     eprintln!("{line}");
 }

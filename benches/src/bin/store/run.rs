@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use maxpay_engine::clock::{Clock, IdSource, System};
 use maxpay_engine::store::redb::{RedbOptions, RedbStore};
-use maxpay_engine::store::{CommitListener, Seq, Store};
+use maxpay_engine::store::{Batch, CommitListener, Store};
 
 use crate::actors::{Target, work};
 use crate::groups::{Group, Groups};
@@ -131,7 +131,7 @@ pub fn open_store(folder: &Path, clock: &System) -> Result<Arc<RedbStore>, Failu
 }
 
 /// Every transition of so many payments, a round each.
-fn rounds(clock: &System, in_flight: u32) -> Vec<Vec<maxpay_engine::store::Batch>> {
+fn rounds(clock: &System, in_flight: u32) -> Vec<Vec<Batch>> {
     let ids = IdSource::new(Arc::new(clock.clone()), Arc::new(clock.clone()));
     let mut payments: Vec<Payments> = (0..in_flight).map(|_| Payments::new(ids.clone())).collect();
     let mut round = || payments.iter_mut().map(|payment| payment.next_batch(clock.now().wall)).collect();

@@ -5,16 +5,54 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use maxpay_benches::median;
+use maxpay_benches::report::{Ratio, Report, Wanted, grouped};
 use maxpay_engine::clock::{Clock, IdSource, System};
 use maxpay_engine::store::{Batch, CommitError, CommitFuture, Store};
 
 use crate::payments::{Payments, TRANSITIONS};
-use crate::run::{Failure, open_store};
+use crate::run::{Failure, Side, open_store, run, run_store};
+use crate::summary::Summary;
+use crate::{Settings, progress};
 
 /// Payments in one batch: nine rows and an event each, below the bound of 2,048 rows and of 64 events.
 const AT_ONCE: u64 = 64;
 /// Batches on their way.
 const BATCHES: usize = 64;
+
+/// Measures a filled store against fresh ones, in turns, under the largest load.
+///
+/// # Errors
+/// Those of the disk, and any commit that is refused.
+pub fn measure(clock: &System, parent: &Path, settings: &Settings, report: &mut Report) -> Result<(), Failure> {
+    let folder = tempfile::tempdir_in(parent)?;
+    let count = settings.filled;
+    let begun = clock.now().monotonic;
+    fill(clock, folder.path(), count, |made| progress(&format!("filling: {made} of {count} payments")))?;
+    let took = clock.now().monotonic.saturating_sub(begun);
+    let bytes = std::fs::metadata(folder.path().join("tables.redb"))?.len();
+    let load = settings.load(settings.largest());
+    let (mut filled, mut fresh) = (Vec::new(), Vec::new());
+    for number in 0..settings.runs {
+        for first in [number % 2 == 0, number % 2 == 1] {
+            let outcome =
+                if first { run_store(clock, load, folder.path())? } else { run(clock, Side::Store, load, parent)? };
+            let summary = Summary::of(outcome, load.window);
+            let name = if first { "filled" } else { "fresh" };
+            progress(&format!("{name}, run {number} of {}: {} transitions/s", settings.runs, summary.per_second));
+            (if first { &mut filled } else { &mut fresh }).push(summary);
+        }
+    }
+    let rate = |runs: &[Summary]| median(&runs.iter().map(|run| run.per_second).collect::<Vec<_>>());
+    let settled = |runs: &[Summary]| median(&runs.iter().map(|run| run.settled_per_second).collect::<Vec<_>>());
+    let what = format!("store with {} payments on file over a fresh one", grouped(count));
+    report.ratio(Ratio::of(&what, "transitions/s", rate(&filled), rate(&fresh), Wanted::AtLeast(0.6)));
+    let what = format!("{what}, settled");
+    report.ratio(Ratio::of(&what, "transitions/s", settled(&filled), settled(&fresh), Wanted::Told));
+    report.setting("filled", format!("{} payments in {took:.0?}, {} bytes a payment", grouped(count), bytes / count));
+    report.figure("filled_bytes", bytes.into());
+    Ok(())
+}
 
 /// Puts `count` ended payments into the store in `folder` and waits until the tables hold them. `progress` is told how
 /// many are on file.
