@@ -6,7 +6,7 @@ use crate::model::{BillNum, ChannelCode, Door, Money, PayerInputs, Timestamp, Tr
 use crate::secrets::Secret;
 
 /// A payment to start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTransaction {
     /// Which API asks.
     pub door: Door,

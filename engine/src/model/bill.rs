@@ -6,10 +6,13 @@ use std::str::FromStr;
 use bincode::{Decode, Encode};
 
 use super::TransactionId;
+use super::decoding::decode_through;
 
 /// The merchant's number (`billNum`): 1 to 128 characters without control characters, kept as it came.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
 pub struct BillNum(String);
+
+decode_through!(BillNum, String, |text: String| text.parse::<BillNum>());
 
 /// A text is no bill number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bincode::{Decode, Encode};
+use bincode::Encode;
+
+use super::decoding::decode_through;
 
 /// The code of a channel: 1 to 32 lower-case letters, digits and `_`, beginning with a letter.
 ///
 /// Which codes exist is told by the adapters that are plugged in, not here.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
 pub struct ChannelCode(String);
+
+decode_through!(ChannelCode, String, |text: String| text.parse::<ChannelCode>());
 
 impl ChannelCode {
     /// The text.

@@ -6,6 +6,7 @@ mod app;
 mod attempt;
 mod bill;
 mod channel_code;
+mod decoding;
 mod delivery;
 mod event;
 mod ids;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bincode::{Decode, Encode};
+use bincode::Encode;
+
+use super::decoding::decode_through;
 
 /// The largest amount the engine takes, in minor units: it survives every JSON reader in between.
 pub const AMOUNT_MINOR_MAX: u64 = 9_007_199_254_740_991;
@@ -26,8 +28,10 @@ pub enum MoneyError {
 }
 
 /// An ISO 4217 currency code.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
 pub struct Currency([u8; 3]);
+
+decode_through!(Currency, [u8; 3], Currency::of_letters);
 
 impl Currency {
     /// The yuan, the currency of the original API.
@@ -49,14 +53,17 @@ impl Currency {
             _ => 2,
         }
     }
+
+    fn of_letters(letters: [u8; 3]) -> Result<Self, MoneyError> {
+        if letters.iter().all(u8::is_ascii_uppercase) { Ok(Self(letters)) } else { Err(MoneyError::Currency) }
+    }
 }
 
 impl FromStr for Currency {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let bytes: [u8; 3] = text.as_bytes().try_into().map_err(|_| MoneyError::Currency)?;
-        if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Self(bytes)) } else { Err(MoneyError::Currency) }
+        Self::of_letters(text.as_bytes().try_into().map_err(|_| MoneyError::Currency)?)
     }
 }
 
@@ -81,11 +88,13 @@ impl fmt::Debug for Currency {
 /// assert!(Money::new(1, "JPY".parse()?)?.checked_add(price).is_err());
 /// # Ok::<(), maxpay_engine::model::MoneyError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode)]
 pub struct Money {
     minor: u64,
     currency: Currency,
 }
+
+decode_through!(Money, (u64, Currency), |(minor, currency)| Money::new(minor, currency));
 
 impl Money {
     /// An amount in minor units of `currency` (fen for CNY).

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use bincode::{Decode, Encode};
+use bincode::Encode;
+
+use super::decoding::decode_through;
 
 /// A moment of wall time with millisecond precision.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
 pub struct Timestamp(u64);
+
+decode_through!(Timestamp, u64, |millis| Timestamp::exactly(millis).ok_or(TimestampError));
 
 impl Timestamp {
     /// The largest moment taken: the end of the year 9999, the last one RFC 3339 can write.
@@ -17,6 +21,12 @@ impl Timestamp {
     #[must_use]
     pub fn from_millis(millis: u64) -> Self {
         Self(millis.min(Self::MAX.0))
+    }
+
+    /// The moment of exactly so many milliseconds since 1970; `None` beyond [`Timestamp::MAX`].
+    #[must_use]
+    pub fn exactly(millis: u64) -> Option<Self> {
+        (millis <= Self::MAX.0).then_some(Self(millis))
     }
 
     /// Milliseconds since 1970.

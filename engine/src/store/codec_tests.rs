@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::model::{
-    AccountId, AlarmId, AppId, DeliveryId, InboxId, KeyId, Mode, Sealed, SubscriptionId, TransactionId,
+    AMOUNT_MINOR_MAX, AccountId, AlarmId, AppId, BillNum, ChannelCode, Currency, DeliveryId, InboxId, KeyId, Mode,
+    Money, Sealed, SubscriptionId, Timestamp, TransactionId,
 };
 use crate::store::notes::{Evidence, Idempotency, Material, MetaValue, OnceOwner, SetAside};
 use crate::store::samples::*;
@@ -87,6 +88,25 @@ fn lying_lengths_are_refused_without_memory() {
     let lie = [253, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let bytes = seal::<MetaValue>(&key, &lie);
     assert!(matches!(decode::<MetaValue>(&key, &bytes), Err(CodecError::Payload(_))));
+}
+
+#[test]
+fn values_that_cannot_be_do_not_decode() {
+    // The bytes of a currency, an amount, a moment, a code or a bill number that nobody can make are no record.
+    fn check<T: bincode::Decode<()>>(what: &str, bytes: &impl bincode::Encode) {
+        let refused = matches!(decode_payload::<T>(&payload(bytes)), Err(CodecError::Payload(_)));
+        assert!(refused, "{what} decodes");
+    }
+    check::<Currency>("a currency of other bytes", b"\xffNY");
+    check::<Currency>("a currency in lower case", b"cny");
+    check::<Money>("an amount above the largest", &(AMOUNT_MINOR_MAX + 1, *b"CNY"));
+    check::<Timestamp>("a moment after 9999", &(Timestamp::MAX.millis() + 1));
+    check::<ChannelCode>("a code with a blank", &"wx native");
+    check::<ChannelCode>("no code", &"");
+    check::<BillNum>("a bill number of 129 characters", &"1".repeat(129));
+    check::<BillNum>("a bill number with a line end", &"1\n");
+    let beyond = RowKey::new(Table::Due, &[&[0xff; 8], &[1], &[7; 12]]);
+    assert_eq!(keys::parse_due(&beyond.key), None, "a key that is due after 9999");
 }
 
 #[test]

@@ -178,7 +178,7 @@ pub fn due(at: Timestamp, kind: DueKind, id: RawId) -> RowKey {
 pub fn parse_due(key: &[u8]) -> Option<Due> {
     let (millis, rest) = key.split_first_chunk::<8>()?;
     let (kind, id) = rest.split_first()?;
-    let at = Timestamp::from_millis(u64::from_be_bytes(*millis));
+    let at = Timestamp::exactly(u64::from_be_bytes(*millis))?;
     Some(Due { at, kind: DueKind::from_byte(*kind)?, id: RawId(id.try_into().ok()?) })
 }
 

@@ -44,7 +44,7 @@ pub(super) fn original(inbound: &Inbound) -> Original {
     proofs.extend(secret("masterkey").map(Proof::MasterKey));
     proofs.extend(secret("apikey").map(Proof::ApiKey));
     proofs.extend(secret("clientkey").map(Proof::ClientKey));
-    let sign = original_header(inbound, "request-sign").map(sign);
+    let sign = original_header(inbound, "request-sign").map(read_sign);
     let bad_sign = matches!(sign, Some(None));
     proofs.extend(sign.flatten());
     match (proofs.is_empty(), bad_sign) {
@@ -62,8 +62,8 @@ fn original_header<'a>(inbound: &'a Inbound, name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty() && value.len() <= LONGEST)
 }
 
-/// `<digest>,<timestamp>` or `<digest>,<timestamp>,master`.
-fn sign(text: &str) -> Option<Proof> {
+/// Reads `X-ML-Request-Sign`: `<digest>,<timestamp>` or `<digest>,<timestamp>,master`. `None`: it is none.
+pub fn read_sign(text: &str) -> Option<Proof> {
     let mut parts = text.split(',').map(str::trim);
     let (digest, timestamp) = (parts.next()?.to_ascii_lowercase(), parts.next()?);
     let master = match parts.next() {
@@ -129,7 +129,7 @@ mod tests {
             (DIGEST.to_owned(), None),
             ("zz,1".to_owned(), None),
         ] {
-            let read = sign(&text).map(|proof| matches!(proof, Proof::Sign { master: true, .. }));
+            let read = read_sign(&text).map(|proof| matches!(proof, Proof::Sign { master: true, .. }));
             assert_eq!(read, wanted, "{text}");
         }
     }

@@ -9,7 +9,7 @@ mod body;
 mod door;
 mod health;
 mod inbound;
-mod maxleap;
+pub mod maxleap;
 mod metrics;
 mod mount;
 mod notify;

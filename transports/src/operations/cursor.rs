@@ -25,7 +25,11 @@ pub enum Order {
 }
 
 /// Reads the paging fields of a list: limit 1 to 100 (20 when not given), cursor, order.
-pub(crate) fn page(
+///
+/// # Errors
+/// The problem names the field: 422 for a limit out of bounds, 400 for a cursor that this list, in this order, did not
+/// give.
+pub fn page(
     list: &str,
     limit: Option<u32>,
     cursor: Option<&str>,
@@ -44,8 +48,9 @@ pub(crate) fn limit_of(limit: Option<u32>, default: u32) -> Result<usize, Proble
     }
 }
 
-/// The cursor of the page that follows.
-pub(crate) fn next(list: &str, request: &PageRequest, next: Option<RawId>) -> Option<String> {
+/// The cursor of the page that follows `request`; `None`: there is none.
+#[must_use]
+pub fn next(list: &str, request: &PageRequest, next: Option<RawId>) -> Option<String> {
     let order = if request.newest_first { Order::NewestFirst } else { Order::OldestFirst };
     next.map(|id| write(&bound(list, order), id.0))
 }

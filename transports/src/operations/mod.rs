@@ -6,7 +6,7 @@
 
 mod accounts;
 mod apps;
-mod cursor;
+pub mod cursor;
 mod deliveries;
 mod operators;
 mod params;

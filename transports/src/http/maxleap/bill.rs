@@ -31,7 +31,7 @@ pub(super) async fn perform(
 }
 
 /// Reads a bill: what is missing is told before what is wrong.
-fn read(
+pub(super) fn read(
     fields: &Fields,
     client: IpAddr,
     wait: Duration,

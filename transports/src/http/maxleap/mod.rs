@@ -9,10 +9,13 @@ mod fields;
 mod records;
 mod row;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::web;
-use maxpay_engine::api::{Principal, Scope, Unauthenticated};
+use maxpay_engine::api::{CreateTransaction, Principal, RecordsQuery, Scope, Unauthenticated};
+use maxpay_engine::channel::CodeManifest;
+use maxpay_engine::model::ChannelCode;
 
 use super::answer::Answer;
 use super::auth::{self, Original};
@@ -21,10 +24,36 @@ use super::door::Door;
 use super::inbound::Inbound;
 use super::rate::Who;
 
+pub use super::auth::read_sign;
 use code::{Code, Gateway, Refusal};
+use fields::Fields;
 
 /// An answer comes within 20 s; what is left of them goes to the network.
 const ANSWER_WITHIN: Duration = Duration::from_secs(19);
+
+/// Reads the body of a bill call as the door does. `client` is the payer's address where the body names none,
+/// `manifest_of` tells what a channel code may do.
+///
+/// # Errors
+/// The JSON text that the door answers, with status 200.
+pub fn read_bill(
+    body: &[u8],
+    client: IpAddr,
+    wait: Duration,
+    manifest_of: impl FnOnce(&ChannelCode) -> Option<CodeManifest>,
+) -> Result<CreateTransaction, String> {
+    let request = Fields::read(body).and_then(|fields| bill::read(&fields, client, wait, manifest_of));
+    request.map_err(|refusal| refusal.body())
+}
+
+/// Reads the body of a records call as the door does. `codes` tells which codes the name of a channel or of a group
+/// means.
+///
+/// # Errors
+/// As [`read_bill`].
+pub fn read_records(body: &[u8], codes: impl FnOnce(&str) -> Vec<ChannelCode>) -> Result<RecordsQuery, String> {
+    Fields::read(body).and_then(|fields| records::read(&fields, codes)).map_err(|refusal| refusal.body())
+}
 
 /// Answers a request under `/2.0`.
 pub(super) async fn answer(door: &Door, inbound: &Inbound, payload: &mut web::Payload) -> Answer {
@@ -74,7 +103,7 @@ async fn perform(
     }
     let body = body.map_err(|refusal| Refusal::new(body_code(refusal), refusal.text()))?;
     let (principal, scope) = principal(door, inbound).await?;
-    let fields = fields::Fields::read(&body)?;
+    let fields = Fields::read(&body)?;
     if is_bill {
         bill::perform(door.engine(), scope, &fields, inbound.client, door.left(inbound, within)).await
     } else {

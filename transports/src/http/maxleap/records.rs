@@ -50,7 +50,7 @@ fn codes(engine: &Engine, name: &str) -> Vec<ChannelCode> {
     }
 }
 
-fn read(fields: &Fields, codes: impl FnOnce(&str) -> Vec<ChannelCode>) -> Result<RecordsQuery, Refusal> {
+pub(super) fn read(fields: &Fields, codes: impl FnOnce(&str) -> Vec<ChannelCode>) -> Result<RecordsQuery, Refusal> {
     let bill_num = match fields.bill_num("billNum")? {
         Some(bill_num) => Some(bill_num),
         None => fields.bill_num("billNo")?,
