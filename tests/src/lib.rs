@@ -6,4 +6,5 @@ pub mod disk;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod under_test;
 pub mod world;
