@@ -190,8 +190,10 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         let inner = &self.inner;
+        let (now, keeper) = (self.now(), &inner.timekeeper);
+        let due_oldest = keeper.oldest(now).map_or(Duration::ZERO, |at| now.since(at));
         let alarms = inner.alarms.raised().into_iter().collect();
-        MetricsSnapshot { due_backlog: inner.timekeeper.backlog(self.now()), alarms, ..inner.metrics.snapshot() }
+        MetricsSnapshot { due_backlog: keeper.backlog(now), due_oldest, alarms, ..inner.metrics.snapshot() }
     }
 
     /// Tries to work again after the store was fenced, and takes up everything that is due. Does nothing when it was

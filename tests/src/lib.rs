@@ -7,4 +7,5 @@ pub mod fuzz;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod under_test;
 pub mod world;

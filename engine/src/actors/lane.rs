@@ -111,6 +111,13 @@ impl Lane {
             + self.near.iter().take_while(|due| due.at <= now).count()
     }
 
+    /// When the oldest row was due whose time has come and that is not done with.
+    pub fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
+        let waiting = [self.near.first(), self.again.first()];
+        let out = [self.offered.keys().next(), self.given.keys().next()];
+        waiting.into_iter().chain(out).flatten().map(|due| due.at).filter(|at| *at <= now).min()
+    }
+
     /// When the next one is due that waits for its time.
     pub fn next_at(&self) -> Option<Timestamp> {
         self.near.first().map(|due| due.at)
@@ -244,10 +251,11 @@ mod tests {
         assert_eq!(lane.wants_reading(now, second(0)), Some(first()));
         lane.read((1..=9).map(|id| row(10, id)).collect(), end, at(0));
         assert_eq!(lane.take_due(now, second(0), 100).len(), 9);
+        assert_eq!(lane.oldest(now), Some(row(10, 1).at), "offered, and not done with");
         for id in 1..=9 {
             lane.not_taken(&row(10, id));
         }
-        assert_eq!(lane.backlog(now), 0, "they count for nothing");
+        assert_eq!((lane.backlog(now), lane.oldest(now)), (0, None), "they count for nothing");
         assert_eq!(lane.wants_reading(now, second(59)), None);
         assert_eq!(lane.wants_reading(now, second(60)), Some(first()));
         assert!(lane.hear(row(999_999, 77), true), "what is new is known while others are gone through");

@@ -28,6 +28,8 @@ pub struct MetricsSnapshot {
     pub deliveries: Vec<(&'static str, u64)>,
     /// Rows whose time has come and that are not done with.
     pub due_backlog: usize,
+    /// For how long the oldest of them has been due; nothing when there is none.
+    pub due_oldest: std::time::Duration,
     /// Alarms raised, by kind.
     pub alarms: Vec<(AlarmKind, u64)>,
 }
@@ -95,6 +97,7 @@ impl Metrics {
             calls: calls.iter().map(|((kind, outcome), count)| (*kind, *outcome, *count)).collect(),
             deliveries: tries.iter().map(|(name, count)| (*name, *count)).collect(),
             due_backlog: 0,
+            due_oldest: std::time::Duration::ZERO,
             alarms: Vec::new(),
         }
     }

@@ -93,6 +93,11 @@ impl Timekeeper {
         self.lanes().iter().map(|lane| lane.backlog(now)).sum()
     }
 
+    /// When the oldest of them was due.
+    pub fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lanes().iter().filter_map(|lane| lane.oldest(now)).min()
+    }
+
     /// Fires what is due until the engine is gone.
     pub async fn run(inner: Weak<Inner>) {
         loop {

@@ -22,16 +22,16 @@ pub struct Schedule(Vec<Duration>);
 
 /// A list of gaps is no schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a schedule is at most {} gaps of 1 s to 30 days each", Schedule::GAPS_MAX)]
+#[error("a schedule is at most {} gaps of 1 ms to 30 days each", Schedule::GAPS_MAX)]
 pub struct ScheduleError;
 
 impl Schedule {
     /// No schedule has more gaps.
     pub const GAPS_MAX: usize = 30;
-    const GAP_MIN: Duration = Duration::from_secs(1);
+    const GAP_MIN: Duration = Duration::from_millis(1);
     const GAP_MAX: Duration = Duration::from_hours(30 * 24);
 
-    /// A schedule of its own: at most [`Schedule::GAPS_MAX`] gaps of 1 s to 30 days. None at all: one try only.
+    /// A schedule of its own: at most [`Schedule::GAPS_MAX`] gaps of 1 ms to 30 days. None at all: one try only.
     pub fn new(gaps: Vec<Duration>) -> Result<Self, ScheduleError> {
         let fits = |gap: &Duration| (Self::GAP_MIN..=Self::GAP_MAX).contains(gap);
         if gaps.len() <= Self::GAPS_MAX && gaps.iter().all(fits) { Ok(Self(gaps)) } else { Err(ScheduleError) }
@@ -88,7 +88,8 @@ mod tests {
             (vec![second; 31], false),
             (vec![day * 30], true),
             (vec![day * 30 + second], false),
-            (vec![Duration::from_millis(999)], false),
+            (vec![Duration::from_millis(1)], true),
+            (vec![Duration::from_micros(999)], false),
         ];
         for (gaps, accepted) in table {
             assert_eq!(Schedule::new(gaps.clone()).is_ok(), accepted, "{gaps:?}");

@@ -10,8 +10,8 @@ use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::clock::System;
 use maxpay_engine::machine::schedule::Schedule;
 use maxpay_engine::secrets::Sealer;
-use maxpay_engine::store::StoreError;
-use maxpay_engine::store::redb::{CrashPoints, RedbOptions, RedbStore};
+use maxpay_engine::store::redb::{RedbOptions, RedbStore};
+use maxpay_engine::store::{Store, StoreError};
 use maxpay_engine::webhook::GuardPolicy;
 use maxpay_engine::webhook::guard::Network;
 use maxpay_engine::{Engine, EngineBuilder};
@@ -20,6 +20,7 @@ use maxpay_transports::client::{ClientError, ProviderClient, TargetClient, Trust
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::sealing::{self, SealingError};
 use crate::settings::{Millis, Settings};
+use crate::test_parts::TestParts;
 
 /// Folder of the store, in the data folder.
 const STORE: &str = "store";
@@ -70,11 +71,7 @@ pub enum ComposeError {
 }
 
 /// Opens the store and starts the engine. `address` is where the doors will be.
-pub fn compose(
-    settings: &Settings,
-    address: SocketAddr,
-    crash_points: Option<CrashPoints>,
-) -> Result<Composed, ComposeError> {
+pub fn compose(settings: &Settings, address: SocketAddr, parts: &TestParts) -> Result<Composed, ComposeError> {
     let system = Arc::new(System::new());
     let folder = |source| ComposeError::Folder { path: settings.data_dir.clone(), source };
     std::fs::create_dir_all(&settings.data_dir).map_err(folder)?;
@@ -82,8 +79,9 @@ pub fn compose(
     let first_start = !store_folder.exists();
     let found = sealing::find(settings, !first_start, system.as_ref())?;
     let mut options = RedbOptions::new(system.clone(), system.clone());
-    options.crash_points = crash_points;
-    let store = RedbStore::open(&store_folder, options)?;
+    options.crash_points.clone_from(&parts.crash_points);
+    options.files = parts.files.as_ref().map(|files| files(&store_folder));
+    let store: Arc<dyn Store> = RedbStore::open(&store_folder, options)?;
     let roots = TrustedRoots::default();
     let provider: Arc<dyn HttpClient> = Arc::new(ProviderClient::new(&roots)?);
     let sandbox = settings
@@ -95,7 +93,7 @@ pub fn compose(
         None => provider,
     };
     let mut builder = Engine::builder()
-        .store(store)
+        .store(parts.store(store))
         .sealing_key(Sealer::new(&found.key))
         .clock(system.clone())
         .entropy(system)
@@ -106,7 +104,7 @@ pub fn compose(
     for adapter in maxpay_adapters::builtin() {
         // Without its simulator the sandbox's accounts would only fail, one call after the other.
         if sandbox.is_some() || !adapter.manifest().test_mode_only {
-            builder = builder.adapter(adapter);
+            builder = builder.adapter(parts.adapter(adapter));
         }
     }
     let engine = builder.start()?;

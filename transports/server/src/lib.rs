@@ -16,6 +16,7 @@ mod serve;
 mod settings;
 mod shutdown;
 mod stdio;
+mod test_parts;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -28,6 +29,7 @@ use compose::ComposeError;
 use settings::{Settings, SettingsError};
 
 pub use maxpay_engine::store::redb::{CrashPoint, CrashPoints};
+pub use test_parts::{AdapterAround, FilesAt, StoreAround, TestParts};
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +54,11 @@ enum Failure {
     DoorsClosed,
 }
 
-/// Runs the program with the process's own arguments. `crash_points` hears of every named point of a commit; the
-/// program proper gives none.
+/// Runs the program with the process's own arguments, and with what a test puts in; the program proper gives nothing.
 #[must_use]
-pub fn main(crash_points: Option<CrashPoints>) -> ExitCode {
+pub fn main(parts: &TestParts) -> ExitCode {
     let command = Cli::parse().command.unwrap_or(Command::Serve(ServeArgs::default()));
-    match run(&command, crash_points) {
+    match run(&command, parts) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Not through the log: what went wrong may be the log's own settings.
@@ -67,15 +68,15 @@ pub fn main(crash_points: Option<CrashPoints>) -> ExitCode {
     }
 }
 
-fn run(command: &Command, crash_points: Option<CrashPoints>) -> Result<(), Failure> {
+fn run(command: &Command, parts: &TestParts) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => {
             let settings = started(Settings::for_serve(args)?);
-            on_runtime(serve::run(&settings, args.ready_file.as_deref(), crash_points))
+            on_runtime(serve::run(&settings, args.ready_file.as_deref(), parts))
         }
         Command::Stdio(args) => {
             let settings = started(Settings::for_data(args)?);
-            on_runtime(stdio::run(&settings, crash_points))
+            on_runtime(stdio::run(&settings, parts))
         }
         Command::OperatorKey(args) => operator_key(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Check { config } }) => {
@@ -88,7 +89,7 @@ fn run(command: &Command, crash_points: Option<CrashPoints>) -> Result<(), Failu
 fn operator_key(args: &DataArgs) -> Result<(), Failure> {
     let settings = started(Settings::for_data(args)?);
     on_runtime(async {
-        let composed = compose::compose(&settings, settings.listen, None)?;
+        let composed = compose::compose(&settings, settings.listen, &TestParts::default())?;
         let key = demo::operator_key(&composed.engine).await?;
         composed.engine.shutdown(settings.drain_ms.duration()).await;
         writeln!(std::io::stdout(), "{key}").map_err(Failure::Output)

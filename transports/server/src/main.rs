@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    maxpay::main(None)
+    maxpay::main(&maxpay::TestParts::default())
 }

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use maxpay_engine::store::redb::CrashPoints;
 use maxpay_transports::http::{self, Extras, HttpSettings, ProxyTrust, Running};
 
 use crate::announce::{self, News};
@@ -13,7 +12,7 @@ use crate::demo::{self, DemoApp};
 use crate::reopen::reopen;
 use crate::settings::Settings;
 use crate::shutdown::Signals;
-use crate::{Failure, ready};
+use crate::{Failure, TestParts, ready};
 
 /// How long answers on their way may take after the engine has drained.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -29,12 +28,12 @@ struct Ready<'a> {
 }
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
-pub async fn run(settings: &Settings, ready_file: Option<&Path>, crash: Option<CrashPoints>) -> Result<(), Failure> {
+pub async fn run(settings: &Settings, ready_file: Option<&Path>, parts: &TestParts) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::System)?;
     // The address first: nothing is issued that could not be shown, and notify addresses name it.
     let listener = http::listen(settings.listen).map_err(Failure::Doors)?;
     let address = listener.local_addr().map_err(Failure::System)?;
-    let composed = compose(settings, address, crash)?;
+    let composed = compose(settings, address, parts)?;
     let operator_key = if composed.first_start { Some(demo::operator_key(&composed.engine).await?) } else { None };
     let demo = match &composed.sandbox {
         Some(sandbox) => demo::make(&composed.engine, sandbox).await?,

@@ -1,16 +1,15 @@
 //! The pipe: compose, speak until the input ends, drain.
 
-use maxpay_engine::store::redb::CrashPoints;
 use maxpay_transports::stdio::{self, StdioLimits};
 
-use crate::Failure;
 use crate::compose::compose;
 use crate::reopen::reopen;
 use crate::settings::Settings;
+use crate::{Failure, TestParts};
 
 /// Speaks on standard input and output until the input ends, then drains.
-pub async fn run(settings: &Settings, crash: Option<CrashPoints>) -> Result<(), Failure> {
-    let composed = compose(settings, settings.listen, crash)?;
+pub async fn run(settings: &Settings, parts: &TestParts) -> Result<(), Failure> {
+    let composed = compose(settings, settings.listen, parts)?;
     let reopening = tokio::spawn(reopen(composed.engine.clone(), settings.reopen_every_ms.duration()));
     let limits = StdioLimits {
         line_bytes_max: settings.body_max_bytes.number(),

@@ -117,6 +117,8 @@ impl Collector for EngineCounts {
             counts.live_subscriptions,
         )?;
         gauge(&mut encoder, "due_backlog", due, counts.due_backlog)?;
+        let waited_ms = usize::try_from(counts.due_oldest.as_millis()).unwrap_or(usize::MAX);
+        gauge(&mut encoder, "due_oldest_milliseconds", "For how long the oldest of them has been due", waited_ms)?;
         total(&mut encoder, "commits", "Commits by actors", counts.commits)?;
         total(&mut encoder, "busy_refusals", "Messages refused because too much was under way", counts.busy)?;
         total(&mut encoder, "actors_died", "Actors that died of a message", counts.actors_died)?;

@@ -61,13 +61,13 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Millis<MIN, MAX> 
     }
 }
 
-/// The gaps between the attempts of a delivery: at most 32, each of 1 ms to 7 days.
+/// The gaps between the attempts of a delivery: at most 30, each of 1 ms to 7 days.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<Millis<1, 604_800_000>>")]
 pub struct Schedule(Vec<Millis<1, 604_800_000>>);
 
 impl Schedule {
-    const GAPS_MAX: usize = 32;
+    const GAPS_MAX: usize = 30;
 
     /// The original's: 1m 5m 10m 30m 1h 2h 4h 8h 16h 24h.
     pub fn original() -> Self {
