@@ -25,10 +25,9 @@ use summary::{Found, rate};
 /// Why a bench did not come to an end.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Before paced deliveries fall due: time to start.
-const PACED_AHEAD: Duration = Duration::from_secs(8);
-/// How long paced deliveries fall due.
-const PACED_SECONDS: u64 = 5;
+/// Before paced deliveries fall due: time to start, and to make so many a second.
+const PACED_AHEAD: Duration = Duration::from_secs(3);
+const MADE_PER_SECOND: u64 = 5_000;
 
 const FSYNC: &str = "the store's own: one sync_data (fdatasync) a group of its journal, tables behind";
 
@@ -81,6 +80,9 @@ pub struct Settings {
     /// Runs of each side; fewer than 5 are a glance
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
+    /// Seconds in which deliveries fall due at half of the rate
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    paced_seconds: u64,
     /// Whether the whole schedule is worked off, too, by a clock that jumps
     #[arg(long, value_enum, default_value_t = Time::Real)]
     time: Time,
@@ -158,7 +160,8 @@ async fn measure(settings: &Settings, parent: &std::path::Path) -> Result<Found,
         }
     }
     let half = median(&found.engine.iter().map(rate).collect::<Vec<_>>()) / 2;
-    let (some, from) = (half * PACED_SECONDS, clock.now().wall.after(PACED_AHEAD));
+    let some = half * settings.paced_seconds;
+    let from = clock.now().wall.after(PACED_AHEAD + Duration::from_secs(some / MADE_PER_SECOND));
     let folder = world.backlog("paced", some, paced(from, half)).await?;
     let until = Until::FirstAnswered(world.answered_of(some));
     found.paced = Some((half, world.engine(&folder, "copy", until, false).await?));
