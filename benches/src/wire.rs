@@ -147,11 +147,9 @@ pub fn request(method: &str, path: &str, key: &str, body: &str) -> Vec<u8> {
 /// The bytes of an answer.
 #[must_use]
 pub fn answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("HTTP/1.1 {status} Answer\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
-    }
-    [text.as_bytes(), b"\r\n", body].concat()
+    let more: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("HTTP/1.1 {status} Answer\r\ncontent-length: {}\r\n", body.len());
+    [head.as_bytes(), more.concat().as_bytes(), b"\r\n", body].concat()
 }
 
 #[cfg(test)]

@@ -30,22 +30,30 @@ const RETRIES: usize = 16;
 /// A delivery and the commit as of which it is the newest.
 type Read = (Delivery, Seq);
 
-/// Makes the try that is due, and says to the subscription's actor that it has ended, whatever came of it.
-pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, id: DeliveryId) {
-    // A panic in it still frees its place in the window.
-    match AssertUnwindSafe(attempt_due(inner, id)).catch_unwind().await {
-        Ok(Ok(())) => {}
-        Ok(Err(why)) => tracing::warn!(delivery = %id, %why, "a try could not be made or kept; it is due still"),
-        Err(_) => tracing::error!(delivery = %id, "a try ended by a panic"),
+/// Makes the try that is due, says to the subscription's actor that it has ended, whatever came of it, and goes on with the
+/// one that the actor gives in its place.
+pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, first: DeliveryId) {
+    let mut next = Some(first);
+    while let Some(id) = next {
+        // A panic in it still frees its place in the window.
+        match AssertUnwindSafe(attempt_due(inner, id)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::warn!(delivery = %id, %why, "a try could not be made or kept; it is due still"),
+            Err(_) => tracing::error!(delivery = %id, "a try ended by a panic"),
+        }
+        next = say_ended(inner, subscription, id).await;
     }
+}
+
+async fn say_ended(inner: &Arc<Inner>, subscription: SubscriptionId, id: DeliveryId) -> Option<DeliveryId> {
     let mut wait = Duration::from_millis(2);
     loop {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let Some(system) = inner.system() else { return };
-        system.subscriptions().send(subscription, SubscriptionMessage::Ended(id, reply));
+        inner.system()?.subscriptions().send(subscription, SubscriptionMessage::Ended(id, reply));
         match answer.await {
             Ok(Err(Error::Busy)) => tokio::time::sleep(wait).await,
-            Ok(_) | Err(_) => return,
+            Ok(Ok(next)) => return next,
+            Ok(Err(_)) | Err(_) => return None,
         }
         wait = (wait * 2).min(Duration::from_secs(1));
     }

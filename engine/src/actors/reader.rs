@@ -72,15 +72,22 @@ struct Lane {
 impl Lane {
     fn run(mut self, store: &dyn Store) {
         loop {
+            while let Some(read) = self.next() {
+                read(store);
+            }
+            // Those who could run now, and cannot for this thread, may ask for more at once.
+            std::thread::yield_now();
             let mut queue = self.reads.queue();
-            let Some(read) = queue.waiting.pop_front() else {
+            if queue.waiting.is_empty() {
                 queue.lanes -= 1;
                 self.ended = true;
                 return;
-            };
-            drop(queue);
-            read(store);
+            }
         }
+    }
+
+    fn next(&self) -> Option<ShortRead> {
+        self.reads.queue().waiting.pop_front()
     }
 }
 

@@ -96,8 +96,7 @@ pub fn run(
             let (doors, waiting, clock) = (doors.clone(), Arc::clone(&waiting), clock.clone());
             payers.spawn(payer(number, doors, waiting, clock, Arc::clone(&counts), Arc::clone(&stop)));
         }
-        let fails_early = early(&mut payers, load.warm_up).await;
-        fails_early?;
+        early(&mut payers, load.warm_up).await?;
         let (began, before) = (clock.now().monotonic, Spent::now(&server, provider.as_ref())?);
         counts.store(true, Ordering::Relaxed);
         early(&mut payers, load.window).await?;

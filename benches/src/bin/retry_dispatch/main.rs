@@ -159,12 +159,7 @@ async fn measure(settings: &Settings, parent: &std::path::Path) -> Result<Found,
             if engine_now { found.engine.push(told) } else { found.bare.push(told) }
         }
     }
-    let half = median(&found.engine.iter().map(rate).collect::<Vec<_>>()) / 2;
-    let some = half * settings.paced_seconds;
-    let from = clock.now().wall.after(PACED_AHEAD + Duration::from_secs(some / MADE_PER_SECOND));
-    let folder = world.backlog("paced", some, paced(from, half)).await?;
-    let until = Until::FirstAnswered(world.answered_of(some));
-    found.paced = Some((half, world.engine(&folder, "copy", until, false).await?));
+    found.paced = Some(at_half_rate(settings, &world, &clock, &found).await?);
     if settings.pending > 0 {
         found.pending = Some(pending::measure(&world, &clock, settings.pending).await?);
     }
@@ -176,6 +171,27 @@ async fn measure(settings: &Settings, parent: &std::path::Path) -> Result<Found,
         found.whole = Some(world.engine(&backlog, "copy", Until::Ended(count), true).await?);
     }
     Ok(found)
+}
+
+/// An engine whose deliveries fall due at half of the rate it has from a backlog, from a moment on when it has started.
+async fn at_half_rate(
+    settings: &Settings,
+    world: &World,
+    clock: &System,
+    found: &Found,
+) -> Result<(u64, engine::Told), Failure> {
+    let half = median(&found.engine.iter().map(rate).collect::<Vec<_>>()) / 2;
+    let count = half * settings.paced_seconds;
+    let until = Until::FirstAnswered(world.answered_of(count));
+    for slower in [1, 2, 4, 8] {
+        let made_in = Duration::from_secs(count * slower / MADE_PER_SECOND);
+        let from = clock.now().wall.after(PACED_AHEAD + made_in);
+        let folder = world.backlog(&format!("paced {slower}"), count, paced(from, half)).await?;
+        if clock.now().wall.after(PACED_AHEAD / 2) < from {
+            return Ok((half, world.engine(&folder, "copy", until, false).await?));
+        }
+    }
+    Err("this machine makes a backlog too slowly for its deliveries to fall due later".into())
 }
 
 #[expect(clippy::print_stderr, reason = "progress, apart from the report")]
