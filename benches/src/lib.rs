@@ -5,8 +5,11 @@
 //! own business.
 #![deny(missing_docs)]
 
+pub mod child;
 pub mod process;
+pub mod receivers;
 pub mod report;
+pub mod wire;
 
 use std::fmt;
 use std::fs;

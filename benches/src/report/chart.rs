@@ -11,8 +11,10 @@ const TOP: f64 = 24.0;
 const BOTTOM: f64 = 56.0;
 /// Colours that the page has; further series begin again.
 const COLOURS: usize = 6;
-/// Points of a line that are drawn at most; more lie on the same pixel.
+/// Points of a line that are drawn at most, nearly; more lie on the same pixel.
 const POINTS_MAX: usize = 1_000;
+/// How far apart points of quantiles are, in powers of ten.
+const QUANTILE_STEP: f64 = 0.004;
 
 /// How values are laid out upwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,8 +127,14 @@ impl Chart {
         sorted.sort_unstable();
         let count = real(u64::try_from(sorted.len()).unwrap_or(u64::MAX));
         let above = |index: u64| -((count - real(index)) / count).log10();
-        let points: Vec<(f64, f64)> = (0_u64..).map(above).zip(sorted.into_iter().map(real)).collect();
-        self.all([(name.to_owned(), thinned(points))])
+        // Only as many as can be told apart: most values lie close together at the left.
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        for point in (0_u64..).map(above).zip(sorted.into_iter().map(real)) {
+            if points.last().is_none_or(|last| point.0 - last.0 >= QUANTILE_STEP) {
+                points.push(point);
+            }
+        }
+        self.all([(name.to_owned(), points)])
     }
 
     /// Its heading.
@@ -275,7 +283,7 @@ fn lines(svg: &mut String, axis: &Axis, along: &Along, steps: bool, series: &[(S
     }
     for (index, (name, points)) in series.iter().enumerate() {
         add(svg, format_args!("<path class=\"line s{}\" d=\"", index % COLOURS));
-        for (index, (at, value)) in thinned(points.clone()).into_iter().enumerate() {
+        for (index, (at, value)) in thinned(points).enumerate() {
             let (x, y) = (place(at), axis.place(value));
             match (index, steps) {
                 (0, _) => add(svg, format_args!("M{x:.1} {y:.1}")),
@@ -288,12 +296,11 @@ fn lines(svg: &mut String, axis: &Axis, along: &Along, steps: bool, series: &[(S
     }
 }
 
-/// At most [`POINTS_MAX`] of the points and the last hundred, which are the rarest of quantiles.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let every = points.len().div_ceil(POINTS_MAX).max(1);
-    let tail = points.len().saturating_sub(100);
-    let kept = points.into_iter().enumerate().filter(|(index, _)| index % every == 0 || *index >= tail);
-    kept.map(|(_, point)| point).collect()
+/// At most [`POINTS_MAX`] of the points and one.
+fn thinned(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let (every, last) = (points.len().div_ceil(POINTS_MAX).max(1), points.len().saturating_sub(1));
+    let kept = points.iter().enumerate().filter(move |(index, _)| index % every == 0 || *index == last);
+    kept.map(|(_, point)| *point)
 }
 
 fn under(svg: &mut String, x: f64, label: &str) {

@@ -1,8 +1,11 @@
 //! One try of a delivery: read everything, send, keep the result. No write precedes a try, so after a crash in between
 //! the same try is made again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::future::FutureExt;
 
 use crate::Error;
 use crate::api::Idempotency;
@@ -12,10 +15,11 @@ use crate::front::Claimed;
 use crate::machine::delivery::{DeliveryInput, DeliveryRefusal, step};
 use crate::model::{
     AlarmKind, Delivery, DeliveryId, DeliveryMode, DeliveryState, Event, Subscription, SubscriptionId,
-    SubscriptionState, TryResult,
+    SubscriptionState, Timestamp, TryResult,
 };
 use crate::secrets::{Place, Sealer};
-use crate::store::{Batch, CommitError, Health, Seq, keys};
+use crate::store::records::read_record;
+use crate::store::{Batch, CommitError, Health, Seq, Store, keys};
 use crate::webhook::{Outgoing, Sent, Transcript};
 
 use super::subscription::SubscriptionMessage;
@@ -26,23 +30,30 @@ const RETRIES: usize = 16;
 /// A delivery and the commit as of which it is the newest.
 type Read = (Delivery, Seq);
 
-/// Makes the try that is due, and says to the subscription's actor that it has ended, whatever came of it.
-pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, id: DeliveryId) {
-    let owner = Arc::clone(inner);
-    // In a task of its own, so that a panic in it still frees its place in the window.
-    match inner.commands.spawn(async move { attempt_due(&owner, id).await }).await {
-        Ok(Ok(())) => {}
-        Ok(Err(why)) => tracing::warn!(delivery = %id, %why, "a try could not be made or kept; it is due still"),
-        Err(_) => tracing::error!(delivery = %id, "a try ended by a panic"),
+/// Makes the try that is due, says to the subscription's actor that it has ended, whatever came of it, and goes on with the
+/// one that the actor gives in its place.
+pub(crate) async fn try_due(inner: &Arc<Inner>, subscription: SubscriptionId, first: DeliveryId) {
+    let mut next = Some(first);
+    while let Some(id) = next {
+        // A panic in it still frees its place in the window.
+        match AssertUnwindSafe(attempt_due(inner, id)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::warn!(delivery = %id, %why, "a try could not be made or kept; it is due still"),
+            Err(_) => tracing::error!(delivery = %id, "a try ended by a panic"),
+        }
+        next = say_ended(inner, subscription, id).await;
     }
+}
+
+async fn say_ended(inner: &Arc<Inner>, subscription: SubscriptionId, id: DeliveryId) -> Option<DeliveryId> {
     let mut wait = Duration::from_millis(2);
     loop {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let Some(system) = inner.system() else { return };
-        system.subscriptions().send(subscription, SubscriptionMessage::Ended(id, reply));
+        inner.system()?.subscriptions().send(subscription, SubscriptionMessage::Ended(id, reply));
         match answer.await {
             Ok(Err(Error::Busy)) => tokio::time::sleep(wait).await,
-            Ok(_) | Err(_) => return,
+            Ok(Ok(next)) => return next,
+            Ok(Err(_)) | Err(_) => return None,
         }
         wait = (wait * 2).min(Duration::from_secs(1));
     }
@@ -59,17 +70,9 @@ async fn attempt_due(inner: &Arc<Inner>, id: DeliveryId) -> Result<(), Error> {
 
 /// As [`attempt_due`]; false when rows changed meanwhile and nothing was sent or kept.
 async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error> {
-    let read = read_delivery(inner, id).await?;
-    let now = inner.clock.now().wall;
-    match read.0.state {
-        DeliveryState::Due { at } if at <= now => {}
-        DeliveryState::Due { .. }
-        | DeliveryState::Held { .. }
-        | DeliveryState::Delivered { .. }
-        | DeliveryState::Exhausted
-        | DeliveryState::Cancelled => return Ok(true),
-    }
-    let (subscription, seen) = read_subscription(inner, read.0.subscription_id).await?;
+    let (sealer, now) = (Arc::clone(&inner.sealer), inner.clock.now().wall);
+    let material = inner.reader.short(move |store| read_material(store, &sealer, id, now)).await??;
+    let Some(Material { read, subscription, seen, event, opened }) = material else { return Ok(true) };
     let instead = match (subscription.state, subscription.delivery) {
         (SubscriptionState::Enabled, DeliveryMode::Events) => None,
         (SubscriptionState::Deleted, _) => Some(DeliveryInput::Cancel),
@@ -78,7 +81,7 @@ async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error>
     if let Some(input) = instead {
         return keep_back(inner, &read, (&subscription, seen), input, None).await;
     }
-    if let Some(transcript) = send(inner, &read.0, &subscription).await? {
+    if let Sent::Ended(transcript) = send_opened(inner, event?, &subscription, opened?).await? {
         return keep_try(inner, read, &transcript, false, None).await.map(|_| true);
     }
     let alarm = inner.missing_functions.first(subscription.id).then(|| missing_text(&subscription));
@@ -88,6 +91,48 @@ async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error>
         inner.missing_functions.untold(subscription.id);
     }
     kept
+}
+
+/// Everything that a try is made from, as it is when the try begins.
+struct Material {
+    read: Read,
+    subscription: Subscription,
+    /// The commit as of which the subscription is the newest.
+    seen: Seq,
+    event: Result<Event, Error>,
+    opened: Result<Opened, Error>,
+}
+
+/// Reads it all in one go. `None`: nothing is due.
+///
+/// # Errors
+/// [`Error::NotFound`]; the store cannot answer.
+fn read_material(
+    store: &dyn Store,
+    sealer: &Sealer,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<Material>, Error> {
+    let (delivery, delivery_seen) = read_record::<Delivery>(store, &keys::delivery(id))?;
+    let delivery = delivery.ok_or(Error::NotFound("delivery"))?;
+    match delivery.state {
+        DeliveryState::Due { at } if at <= now => {}
+        DeliveryState::Due { .. }
+        | DeliveryState::Held { .. }
+        | DeliveryState::Delivered { .. }
+        | DeliveryState::Exhausted
+        | DeliveryState::Cancelled => return Ok(None),
+    }
+    let (subscription, seen) = read_record::<Subscription>(store, &keys::subscription(delivery.subscription_id))?;
+    let subscription = subscription.ok_or(Error::NotFound("subscription"))?;
+    let event = read_event(store, &delivery);
+    let opened = open_all(sealer, &subscription);
+    Ok(Some(Material { read: (delivery, delivery_seen), subscription, seen, event, opened }))
+}
+
+fn read_event(store: &dyn Store, delivery: &Delivery) -> Result<Event, Error> {
+    let (event, _) = read_record::<Event>(store, &keys::event(Seq(delivery.event_at.0), delivery.event_at.1))?;
+    event.ok_or_else(|| Error::Internal(format!("event {} is missing", delivery.event_id)))
 }
 
 /// Keeps that a delivery is not tried because its subscription does not want it, as that stood at `seen`. Returns
@@ -210,9 +255,8 @@ async fn send(
     delivery: &Delivery,
     subscription: &Subscription,
 ) -> Result<Option<Transcript>, Error> {
-    let at = keys::event(Seq(delivery.event_at.0), delivery.event_at.1);
-    let (event, _) = inner.reader.record::<Event>(at).await?;
-    let event = event.ok_or_else(|| Error::Internal(format!("event {} is missing", delivery.event_id)))?;
+    let of = delivery.clone();
+    let event = inner.reader.short(move |store| read_event(store, &of)).await??;
     match send_event(inner, event, subscription).await? {
         Sent::Ended(transcript) => Ok(Some(transcript)),
         Sent::FunctionMissing => Ok(None),
@@ -224,6 +268,17 @@ async fn send(
 /// # Errors
 /// The store cannot answer, or is fenced; [`Error::Internal`] when a secret does not open.
 pub(crate) async fn send_event(inner: &Arc<Inner>, event: Event, subscription: &Subscription) -> Result<Sent, Error> {
+    // At most a few short texts: no work for another thread.
+    let opened = open_all(&inner.sealer, subscription)?;
+    send_opened(inner, event, subscription, opened).await
+}
+
+async fn send_opened(
+    inner: &Arc<Inner>,
+    event: Event,
+    subscription: &Subscription,
+    (signing_secret, headers): Opened,
+) -> Result<Sent, Error> {
     let app = inner.directory.app(subscription.app_id).await?.ok_or(Error::NotFound("app"))?;
     let Some(master_key) = app.master_key(subscription.mode).cloned() else {
         let now = inner.clock.now().wall;
@@ -231,9 +286,6 @@ pub(crate) async fn send_event(inner: &Arc<Inner>, event: Event, subscription: &
         let result = TryResult::Refused { reason };
         return Ok(Sent::Ended(Transcript { request: None, response: None, started_at: now, ended_at: now, result }));
     };
-    let (sealer, opening) = (Arc::clone(&inner.sealer), subscription.clone());
-    let opened = inner.reader.run(move |_| open_all(&sealer, &opening)).await?;
-    let (signing_secret, headers) = opened?;
     // Just before it leaves: what came of it could not be kept.
     inner.may_send()?;
     let outgoing = Outgoing { target: subscription.target.clone(), event, headers, signing_secret, master_key };

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::engine::Inner;
 use crate::model::{Delivery, DeliveryId, SubscriptionId, Transaction, TransactionId};
 use crate::store::keys::{self, Due};
-use crate::store::{Batch, RowKey, StoreError, notes, records};
+use crate::store::{Batch, RowKey, Seq, Store, StoreError, notes, records};
 
 use super::subscription::{DueDelivery, SubscriptionMessage};
 use super::ticket::Ticket;
@@ -84,9 +84,8 @@ async fn remove_stranger(inner: &Arc<Inner>, due: Due) {
 pub(super) fn deliveries(inner: &Arc<Inner>, group: Vec<Due>, permit: OwnedSemaphorePermit) {
     let owner = Arc::clone(inner);
     inner.commands.spawn(async move {
-        let read = group.clone();
-        match owner.reader.run(move |store| sort(store, &read)).await {
-            Ok(Ok(sorted)) => {
+        match sorted(&owner, &group).await {
+            Ok(sorted) => {
                 remove(&owner, &sorted.homeless).await;
                 for row in sorted.damaged {
                     owner.set_aside.put(&owner, row, "it does not decode");
@@ -95,7 +94,7 @@ pub(super) fn deliveries(inner: &Arc<Inner>, group: Vec<Due>, permit: OwnedSemap
                     offer(&owner, subscription, due).await;
                 }
             }
-            Ok(Err(why)) | Err(why) => {
+            Err(why) => {
                 tracing::warn!(%why, "due deliveries cannot be read now");
                 owner.timekeeper.not_taken(&group);
             }
@@ -114,10 +113,23 @@ struct Sorted {
     damaged: Vec<RowKey>,
 }
 
-fn sort(store: &dyn crate::store::Store, group: &[Due]) -> Result<Sorted, Error> {
+/// On a thread that may block, unless all of them were written just now.
+async fn sorted(inner: &Arc<Inner>, group: &[Due]) -> Result<Sorted, Error> {
+    if let Some(sorted) = sort(group, |key| records::peek_record(inner.store.as_ref(), key)) {
+        return sorted;
+    }
+    let group = group.to_vec();
+    let read = move |store: &dyn Store| sort(&group, |key| Some(records::read_record(store, key)));
+    inner.reader.run(read).await?.expect("every row is read")
+}
+
+type ReadDelivery = Result<(Option<Delivery>, Seq), StoreError>;
+
+/// Sorts by what `read` gives; `None` when it gives nothing for one of them.
+fn sort(group: &[Due], read: impl Fn(&RowKey) -> Option<ReadDelivery>) -> Option<Result<Sorted, Error>> {
     let mut sorted = Sorted::default();
     for due in group {
-        match records::read_record::<Delivery>(store, &keys::delivery(DeliveryId(due.id))) {
+        match read(&keys::delivery(DeliveryId(due.id)))? {
             Ok((Some(delivery), _)) => {
                 let entry = DueDelivery { id: delivery.id, at: due.at, retry: !delivery.tries.is_empty() };
                 sorted.by_subscription.entry(delivery.subscription_id).or_default().push(entry);
@@ -125,10 +137,10 @@ fn sort(store: &dyn crate::store::Store, group: &[Due]) -> Result<Sorted, Error>
             Ok((None, _)) => sorted.homeless.push(*due),
             // Its row stays: once it is mended, it goes on.
             Err(StoreError::Row { key, .. }) => sorted.damaged.push(key),
-            Err(why) => return Err(why.into()),
+            Err(why) => return Some(Err(why.into())),
         }
     }
-    Ok(sorted)
+    Some(Ok(sorted))
 }
 
 async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDelivery>) {

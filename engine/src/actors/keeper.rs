@@ -160,7 +160,7 @@ impl Keeper {
     /// Whether the row of the due table is there.
     async fn is_wanted(&self, at: Timestamp) -> Result<bool, Failure> {
         let key = keys::due(at, DueKind::Transaction, self.held()?.record.id.0);
-        let read = self.inner.reader.run(move |store| store.read(&key)).await?;
+        let read = self.inner.reader.short(move |store| store.read(&key)).await?;
         Ok(read.map_err(Error::from)?.value.is_some())
     }
 

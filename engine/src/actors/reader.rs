@@ -1,9 +1,14 @@
 //! Blocking work off the caller and off the arbiters: store reads, sealing, signing.
+//!
+//! Waking a thread costs more than reading a row that is in memory. So short reads queue up for few threads that take one
+//! after the other: the more there are, the fewer wakes each of them costs.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::Error;
 use crate::store::codec::Record;
@@ -12,6 +17,10 @@ use crate::store::{RowKey, Seq, Store};
 
 /// So many pieces of work may wait or run.
 const WAITING_MAX: usize = 8_192;
+/// So many short reads may wait for each thread that reads; with more, another one joins in: the disk is slow.
+const WAITING_PER_LANE: usize = 4;
+/// Threads that take short reads at once.
+const LANES_MAX: usize = 8;
 
 /// A bounded pool for work that may block.
 #[derive(Clone)]
@@ -19,11 +28,85 @@ pub(crate) struct Reader {
     runtime: Handle,
     store: Arc<dyn Store>,
     permits: Arc<Semaphore>,
+    short: Arc<ShortReads>,
+}
+
+type ShortRead = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// Short reads that wait, and how many threads take them.
+#[derive(Default)]
+struct ShortReads(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<ShortRead>,
+    lanes: usize,
+}
+
+impl ShortReads {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `read` wait. `Some`: to be run on a thread that may block.
+    fn add(self: &Arc<Self>, read: ShortRead) -> Result<Option<Lane>, Error> {
+        let mut queue = self.queue();
+        if queue.waiting.len() >= WAITING_MAX {
+            return Err(Error::Busy);
+        }
+        queue.waiting.push_back(read);
+        if queue.waiting.len() <= queue.lanes * WAITING_PER_LANE || queue.lanes >= LANES_MAX {
+            return Ok(None);
+        }
+        queue.lanes += 1;
+        Ok(Some(Lane { reads: Arc::clone(self), ended: false }))
+    }
+}
+
+/// One thread's turn at the short reads. It ends when none waits.
+struct Lane {
+    reads: Arc<ShortReads>,
+    ended: bool,
+}
+
+impl Lane {
+    fn run(mut self, store: &dyn Store) {
+        loop {
+            while let Some(read) = self.next() {
+                read(store);
+            }
+            // Those who could run now, and cannot for this thread, may ask for more at once.
+            std::thread::yield_now();
+            let mut queue = self.reads.queue();
+            if queue.waiting.is_empty() {
+                queue.lanes -= 1;
+                self.ended = true;
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<ShortRead> {
+        self.reads.queue().waiting.pop_front()
+    }
+}
+
+impl Drop for Lane {
+    /// One that never ran, because the runtime has ended, must leave nobody waiting.
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut queue = self.reads.queue();
+            queue.lanes -= 1;
+            if queue.lanes == 0 {
+                queue.waiting.clear();
+            }
+        }
+    }
 }
 
 impl Reader {
     pub fn new(runtime: Handle, store: Arc<dyn Store>) -> Self {
-        Self { runtime, store, permits: Arc::new(Semaphore::new(WAITING_MAX)) }
+        Self { runtime, store, permits: Arc::new(Semaphore::new(WAITING_MAX)), short: Arc::default() }
     }
 
     /// Runs `work` on a thread that may block.
@@ -57,6 +140,77 @@ impl Reader {
         if let Some(answer) = peek_record(self.store.as_ref(), &key) {
             return answer.map_err(Error::from);
         }
-        self.run(move |store| read_record(store, &key)).await?.map_err(Error::from)
+        self.short(move |store| read_record(store, &key)).await?.map_err(Error::from)
+    }
+
+    /// Reads a few rows by their keys, and does no more than that: others wait behind it.
+    ///
+    /// # Errors
+    /// As [`Reader::run`].
+    pub async fn short<T, F>(&self, read: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store) -> T + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let lane = self.short.add(Box::new(move |store| {
+            // A panic is the affair of who asked; those behind it still want their turn.
+            let read = catch_unwind(AssertUnwindSafe(|| read(store)));
+            // Who asked may have gone away.
+            drop(sender.send(read.map_err(|_| Error::Internal("work ended by a panic".to_owned()))));
+        }))?;
+        if let Some(lane) = lane {
+            let store = Arc::clone(&self.store);
+            self.runtime.spawn_blocking(move || lane.run(store.as_ref()));
+        }
+        answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(2).build().expect("threads")
+    }
+
+    fn reader(runtime: &tokio::runtime::Runtime) -> Reader {
+        Reader::new(runtime.handle().clone(), Arc::new(MemoryStore::new()))
+    }
+
+    #[test]
+    fn every_short_read_is_answered() {
+        // Far more than there are threads, asked at once: each has its own answer, one that panics harms no other, and
+        // in the end no thread holds a turn.
+        let runtime = runtime();
+        let reader = reader(&runtime);
+        let asked: Vec<_> = (0..1_000_u32)
+            .map(|number| {
+                let reader = reader.clone();
+                let read = move |_: &dyn Store| if number == 500 { panic!("on purpose") } else { number };
+                runtime.spawn(async move { reader.short(read).await })
+            })
+            .collect();
+        for (number, asked) in (0..).zip(asked) {
+            let answer = runtime.block_on(asked).expect("no panic outside");
+            assert_eq!(answer.ok(), (number != 500).then_some(number));
+        }
+        runtime.shutdown_timeout(std::time::Duration::from_secs(10));
+        let queue = reader.short.queue();
+        assert_eq!((queue.lanes, queue.waiting.len()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_runtime_that_has_ended() {
+        // A read that cannot run any more is refused, and so is the next one.
+        let runtime = runtime();
+        let reader = reader(&runtime);
+        runtime.shutdown_timeout(std::time::Duration::from_secs(10));
+        for _ in 0..2 {
+            let answer = futures_util::future::FutureExt::now_or_never(reader.short(|_| ()));
+            assert_eq!(answer, Some(Err(Error::ShuttingDown)));
+        }
     }
 }

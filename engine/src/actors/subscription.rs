@@ -36,16 +36,18 @@ pub(crate) struct DueDelivery {
 pub(crate) enum SubscriptionMessage {
     /// Deliveries are due. Answered with those it has no room for.
     Due(Vec<DueDelivery>, oneshot::Sender<Result<Vec<DueDelivery>, Error>>),
-    /// A try has ended, and its result is kept.
-    Ended(DeliveryId, oneshot::Sender<Result<Vec<DueDelivery>, Error>>),
+    /// A try has ended, and its result is kept. Answered with the delivery to try next in its place, if there is one.
+    Ended(DeliveryId, oneshot::Sender<Result<Option<DeliveryId>, Error>>),
 }
 
 impl SubscriptionMessage {
     /// Answers it without working on it.
     pub fn refuse(self, why: Error) {
-        let (Self::Due(_, reply) | Self::Ended(_, reply)) = self;
         // Who asked may have gone away.
-        drop(reply.send(Err(why)));
+        match self {
+            Self::Due(_, reply) => drop(reply.send(Err(why))),
+            Self::Ended(_, reply) => drop(reply.send(Err(why))),
+        }
     }
 }
 
@@ -97,21 +99,38 @@ impl SubscriptionActor {
         no_room
     }
 
-    fn start_tries(&mut self) {
+    /// The delivery to try next, which counts as under way from now on.
+    fn next_try(&mut self) -> Option<DeliveryId> {
         // What is due stays in the store: a drain need not wait for it.
         while self.out.len() < AT_ONCE
             && !self.inner.commands.is_draining()
             && let Some((retry, at, id)) = self.backlog.pop_first()
         {
-            // Known twice, by two due times: one try of a delivery at a time.
-            if !self.out.insert(id) {
-                self.again.insert(id, DueDelivery { id, at, retry });
-                continue;
+            if self.out.insert(id) {
+                return Some(id);
             }
-            let (inner, subscription) = (Arc::clone(&self.inner), self.id);
-            self.inner.commands.spawn(async move {
-                delivering::try_due(&inner, subscription, id).await;
-            });
+            // Known twice, by two due times: one try of a delivery at a time.
+            self.again.insert(id, DueDelivery { id, at, retry });
+        }
+        None
+    }
+
+    fn begin(&self, id: DeliveryId) {
+        let (inner, subscription) = (Arc::clone(&self.inner), self.id);
+        self.inner.commands.spawn(async move {
+            delivering::try_due(&inner, subscription, id).await;
+        });
+    }
+
+    /// A try has ended: what makes it goes on with the next one.
+    fn ended(&mut self, id: DeliveryId, reply: oneshot::Sender<Result<Option<DeliveryId>, Error>>) {
+        self.out.remove(&id);
+        if let Some(again) = self.again.remove(&id) {
+            self.take(vec![again]);
+        }
+        if let Err(Ok(Some(next))) = reply.send(Ok(self.next_try())) {
+            // It has gone away.
+            self.begin(next);
         }
     }
 }
@@ -124,17 +143,17 @@ impl Handler<Work<SubscriptionMessage>> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, Work { body, done }: Work<SubscriptionMessage>, _: &mut Context<Self>) {
-        let (answer, reply) = match body {
-            SubscriptionMessage::Due(due, reply) => (self.take(due), reply),
-            SubscriptionMessage::Ended(id, reply) => {
-                self.out.remove(&id);
-                let again = self.again.remove(&id);
-                (self.take(again.into_iter().collect()), reply)
+        match body {
+            SubscriptionMessage::Due(due, reply) => {
+                let no_room = self.take(due);
+                // Who asked may have gone away.
+                drop(reply.send(Ok(no_room)));
             }
-        };
-        self.start_tries();
-        // Who asked may have gone away.
-        drop(reply.send(Ok(answer)));
+            SubscriptionMessage::Ended(id, reply) => self.ended(id, reply),
+        }
+        while let Some(next) = self.next_try() {
+            self.begin(next);
+        }
         let _ = done.send(Report::Well { calling: self.out.len() + self.backlog.len() });
     }
 }
