@@ -6,6 +6,7 @@ mod doors;
 mod fence;
 #[cfg(feature = "foreign")]
 mod foreign;
+mod fuzz;
 mod house;
 mod native;
 mod program;

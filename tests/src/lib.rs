@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod disk;
+pub mod fuzz;
 pub mod raw;
 pub mod receiver;
 pub mod server;
