@@ -73,6 +73,27 @@ pub const RULES: &[Rule] = &[
             ("Cargo.lock", concat!("crates", ".io")),
         ],
     },
+    Rule {
+        name: "the map and the README name only paths that are there",
+        check: |tree| {
+            let pages = tree.iter().filter(|s| ["README.md", "ARCHITECTURE.md"].contains(&s.path.as_str()));
+            pages.flat_map(|page| paths_that_are_gone(page, tree)).collect()
+        },
+        bad: &[
+            ("ARCHITECTURE.md", "1. The router (`engine/src/actors/gone.rs`) finds the actor."),
+            ("ARCHITECTURE.md", "The router (`actors/router.rs`) is named from the middle."),
+            ("README.md", "`benches/src/bin/gone` has the tables"),
+            ("README.md", "`gone.toml` shows every setting"),
+        ],
+        good: &[
+            (
+                "README.md",
+                "Read `README.md`, ask `/v1/ops` or `/openapi.json`, start `maxpay stdio`, see `journal.witness`.",
+            ),
+            ("README.md", "```\nlet key = SealingKey::from_file(Path::new(\"gone.toml\"))?;\n```\n"),
+            ("engine/README.md", "`gone.rs`"),
+        ],
+    },
 ];
 
 /// More lines than a file may have.
@@ -124,6 +145,29 @@ fn profiles_that_abort(source: &Source) -> Vec<Finding> {
             .into_iter()
             .filter(|wanted| !profiles.iter().any(|(name, _)| name == wanted));
         found.extend(missing.map(|name| format!("{}: there is no {name}", source.path)));
+    }
+    found
+}
+
+/// What stands between single backticks and looks like a path of the tree, from its root, and is none.
+fn paths_that_are_gone(page: &Source, tree: &[Source]) -> Vec<Finding> {
+    const FOLDERS: [&str; 6] = ["engine/", "adapters/", "transports/", "benches/", "tests/", ".ci/"];
+    const ENDS: [&str; 3] = [".rs", ".md", ".toml"];
+    let is_there = |path: &str| {
+        let path = path.trim_end_matches('/');
+        tree.iter().any(|source| source.path == path || source.is_in(path))
+    };
+    let mut in_block = false;
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in page.text.split_inclusive('\n') {
+        in_block ^= line.trim_start().starts_with("```");
+        let spans = line.split('`').skip(1).step_by(2).filter(|_| !in_block);
+        let is_path = |span: &&str| {
+            FOLDERS.iter().any(|folder| span.starts_with(folder)) || ENDS.iter().any(|end| span.ends_with(end))
+        };
+        found.extend(spans.filter(is_path).filter(|path| !is_there(path)).map(|path| page.at(at, path)));
+        at += line.len();
     }
     found
 }
