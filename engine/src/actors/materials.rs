@@ -9,7 +9,8 @@ use crate::channel::http::HttpRequest;
 use crate::channel::{Call, Interpreted, Material, Step};
 use crate::directory::{LoadedAccount, material_note};
 use crate::engine::Inner;
-use crate::model::{AccountId, Attempt, AttemptNumber, Currency, Intent, Money, PayerInputs, TransactionId};
+use crate::machine::transaction::new_attempt;
+use crate::model::{AccountId, AttemptNumber, Currency, Intent, Money, PayerInputs, TransactionId};
 use crate::store::{Batch, keys};
 
 use super::calls::{self, Asked};
@@ -131,19 +132,6 @@ pub(crate) fn about_account(inner: &Inner, account: &Arc<LoadedAccount>) -> Resu
         expires_at: now,
         token: None,
     };
-    let attempt = Attempt {
-        number,
-        numbered_at: now,
-        account_id: account.record.id,
-        revision,
-        intent,
-        sends: Vec::new(),
-        sends_made: 0,
-        last_outcome: None,
-        looks: 0,
-        closes: 0,
-        ended: None,
-        hint: None,
-    };
+    let attempt = new_attempt(number, now, account.record.id, revision, intent);
     Ok(Asked { call: Arc::new(Call::Maintain), number: String::new(), attempt, account: Arc::clone(account) })
 }

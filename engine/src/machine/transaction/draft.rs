@@ -96,7 +96,7 @@ pub fn create(draft: Draft, now: Timestamp, rules: &CodeManifest) -> Transaction
 }
 
 /// An attempt that was never sent.
-pub(super) fn new_attempt(
+pub(crate) fn new_attempt(
     number: AttemptNumber,
     now: Timestamp,
     account_id: AccountId,

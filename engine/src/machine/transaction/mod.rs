@@ -1,6 +1,6 @@
 //! The machine of a transaction (payments.md sections 2 and 4): which record follows from a record and an input.
 //!
-//! One match on (status, input), with every arm written; each idea it calls has a file of its own.
+//! One match on (status, input); each idea it calls has a file of its own.
 
 mod aftermath;
 mod bill;
@@ -21,6 +21,7 @@ mod tests;
 mod work;
 
 pub use bill::{BillDecision, bill_after_create, bill_candidates, bill_decision, bill_needs_index};
+pub(crate) use draft::new_attempt;
 pub use draft::{Draft, create};
 pub use resume::resume;
 pub use sending::{START_MAX, may_start_until};
@@ -108,27 +109,11 @@ pub fn step(
             Input::RenewActions,
         ) => it.note("no payer action to renew"),
 
-        (
-            Created
-            | Submitting { .. }
-            | AwaitingPayer { .. }
-            | Closing
-            | Succeeded { .. }
-            | Failed { .. }
-            | Closed { .. },
-            Input::Told(told),
-        ) => evidence::told(it, told),
-
-        (
-            Created
-            | Submitting { .. }
-            | AwaitingPayer { .. }
-            | Closing
-            | Succeeded { .. }
-            | Failed { .. }
-            | Closed { .. },
-            Input::Hint(number),
-        ) => hints::take(it, number),
+        // Evidence and hints are heard in every status, and so are operators.
+        (_, Input::Told(told)) => evidence::told(it, told),
+        (_, Input::Hint(number)) => hints::take(it, number),
+        (_, Input::Vouch(vouched)) => operator::vouch(it, vouched)?,
+        (_, Input::AcceptMismatch { trade_number, .. }) => operator::accept_mismatch(it, trade_number)?,
 
         (Created | Submitting { .. } | AwaitingPayer { .. } | Closing | Succeeded { .. }, Input::Due)
             if !it.look_is_due() =>
@@ -143,26 +128,6 @@ pub fn step(
         (AwaitingPayer { .. }, Input::Due) => looks::due_awaiting(it),
         (Closing, Input::Due) => closing::ask_again(it),
 
-        (
-            Created
-            | Submitting { .. }
-            | AwaitingPayer { .. }
-            | Closing
-            | Succeeded { .. }
-            | Failed { .. }
-            | Closed { .. },
-            Input::Vouch(vouched),
-        ) => operator::vouch(it, vouched)?,
-        (
-            Created
-            | Submitting { .. }
-            | AwaitingPayer { .. }
-            | Closing
-            | Succeeded { .. }
-            | Failed { .. }
-            | Closed { .. },
-            Input::AcceptMismatch { trade_number, .. },
-        ) => operator::accept_mismatch(it, trade_number)?,
         (Succeeded { late: true, .. }, Input::AcceptLate { .. }) => operator::accept_late(it),
         (
             Created
