@@ -216,38 +216,28 @@ impl EngineBuilder {
             return Err(Error::field("function", why));
         }
         let store = self.store.ok_or_else(|| Error::field("store", "an engine needs a store"))?;
-        let sealer = match (self.sealer, self.ephemeral) {
+        let sealer = Arc::new(match (self.sealer, self.ephemeral) {
             (Some(sealer), _) => sealer,
             (None, true) => Sealer::new(&SealingKey::generate(self.entropy.as_ref())),
             (None, false) => return Err(Error::field("sealing_key", "a store that lasts needs a sealing key")),
-        };
+        });
         let mut adapters = Adapters::default();
         for adapter in self.adapters {
             adapters.add(adapter)?;
         }
         let arbiters = Arbiters::start(self.settings.arbiters)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("maxpay")
-            .max_blocking_threads(32)
-            .enable_all()
-            .build()
-            .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))?;
+        let runtime = runtime()?;
         let handle = runtime.handle().clone();
         // From here on whatever goes wrong ends them, also where dropping a runtime would panic.
         let threads = Threads::new(runtime, arbiters);
         let reader = Reader::new(handle.clone(), Arc::clone(&store));
-        let sealer = Arc::new(sealer);
         let ids = IdSource::new(Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let directory = Arc::new(Directory::new(reader.clone(), Arc::clone(&sealer)));
-        let alarms = Arc::new(Alarms::new(ids.clone(), Arc::clone(&self.clock)));
         listen(store.as_ref(), directory.kept());
-        listen(store.as_ref(), &alarms);
-        let set_aside = Arc::new(SetAsideRows::read(store.as_ref())?);
-        listen(store.as_ref(), &set_aside);
-        let watchers = Arc::new(Watchers::default());
-        listen(store.as_ref(), &watchers);
-        let timekeeper = Arc::new(Timekeeper::new());
-        listen(store.as_ref(), &timekeeper);
+        let alarms = listening(store.as_ref(), Alarms::new(ids.clone(), Arc::clone(&self.clock)));
+        let set_aside = listening(store.as_ref(), SetAsideRows::read(store.as_ref())?);
+        let watchers = listening(store.as_ref(), Watchers::default());
+        let timekeeper = listening(store.as_ref(), Timekeeper::new());
         let limits = SendLimits { deadline: self.settings.webhook_deadline, body_max: WEBHOOK_BODY_MAX };
         let (functions, guard) = (self.functions, self.settings.guard.clone());
         let sender = Sender::new(self.webhooks, functions, Arc::clone(&self.clock), guard, limits);
@@ -283,6 +273,16 @@ impl EngineBuilder {
     }
 }
 
+/// Where commands and calls run.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("maxpay")
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+        .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))
+}
+
 /// A listener that the store does not keep alive.
 struct Loose<T>(Weak<T>);
 
@@ -296,6 +296,12 @@ impl<T: CommitListener> CommitListener for Loose<T> {
 
 fn listen<T: CommitListener + 'static>(store: &dyn Store, listener: &Arc<T>) {
     store.listen(Arc::new(Loose(Arc::downgrade(listener))));
+}
+
+fn listening<T: CommitListener + 'static>(store: &dyn Store, listener: T) -> Arc<T> {
+    let listener = Arc::new(listener);
+    listen(store, &listener);
+    listener
 }
 
 /// Finds out a wrong sealing key before anything is sealed or opened under it.

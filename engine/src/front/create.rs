@@ -286,18 +286,21 @@ fn check(request: &CreateTransaction, rules: &CodeManifest) -> Result<(), Error>
     for (field, why) in wrong_payer(&request.payer) {
         say(field, why);
     }
-    for need in &rules.needs {
-        let (field, there) = match need {
-            PayerInput::Openid => ("payer.openid", request.payer.openid.is_some()),
-            PayerInput::ClientIp => ("payer.client_ip", request.payer.client_ip.is_some()),
-            PayerInput::H5Type => ("payer.h5_type", request.payer.h5_type.is_some()),
-            PayerInput::ReturnUrl => ("return_url", request.return_url.is_some()),
-        };
-        if !there {
-            say(field, format!("{} needs it", rules.code));
-        }
+    for field in rules.needs.iter().filter_map(|need| missing(request, *need)) {
+        say(field, format!("{} needs it", rules.code));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid { fields: wrong }) }
+}
+
+/// The field that should give what a channel needs, when it does not.
+fn missing(request: &CreateTransaction, need: PayerInput) -> Option<&'static str> {
+    let (field, there) = match need {
+        PayerInput::Openid => ("payer.openid", request.payer.openid.is_some()),
+        PayerInput::ClientIp => ("payer.client_ip", request.payer.client_ip.is_some()),
+        PayerInput::H5Type => ("payer.h5_type", request.payer.h5_type.is_some()),
+        PayerInput::ReturnUrl => ("return_url", request.return_url.is_some()),
+    };
+    (!there).then_some(field)
 }
 
 fn wrong_payer(payer: &PayerInputs) -> Vec<(&'static str, String)> {

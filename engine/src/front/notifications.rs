@@ -178,21 +178,10 @@ impl Inner {
         if let Some(why) = account.view(None).and_then(|view| disagreement(view.settings, &fact.owners)) {
             return Taken::Wrong(why);
         }
-        let FactSubject::Attempt(number) = &fact.subject else {
-            return Taken::Homeless("it is about a refund or a trade that is not ours".to_owned());
+        let number = match self.home_of(account, fact).await {
+            Ok(number) => number,
+            Err(taken) => return taken,
         };
-        let Some(number) = AttemptNumber::parse(number) else {
-            return Taken::Homeless("the number is none of ours".to_owned());
-        };
-        match self.whose(&number).await {
-            Ok(Some(owner)) if owner != account.record.id => {
-                return Taken::Wrong("it names another account's order".into());
-            }
-            Ok(Some(_)) => {}
-            Ok(None) => return Taken::Homeless("there is no such order".to_owned()),
-            Err(Error::SetAside) => return Taken::Homeless("the record is set aside".to_owned()),
-            Err(why) => return Taken::NotNow(why),
-        }
         if let Some(time) = fact.provider_time {
             self.births.overhear(time, self.clock.now());
         }
@@ -222,6 +211,22 @@ impl Inner {
             Err(Error::SetAside) => Taken::Homeless("the record is set aside".to_owned()),
             Err(Error::Internal(why)) => Taken::Homeless(format!("the record cannot take it: {why}")),
             Err(why) => Taken::NotNow(why),
+        }
+    }
+
+    /// The attempt of the account that a fact is about, or what becomes of a fact that is about none.
+    async fn home_of(&self, account: &LoadedAccount, fact: &Fact) -> Result<AttemptNumber, Taken> {
+        let homeless = |why: &str| Err(Taken::Homeless(why.to_owned()));
+        let FactSubject::Attempt(number) = &fact.subject else {
+            return homeless("it is about a refund or a trade that is not ours");
+        };
+        let Some(number) = AttemptNumber::parse(number) else { return homeless("the number is none of ours") };
+        match self.whose(&number).await {
+            Ok(Some(owner)) if owner == account.record.id => Ok(number),
+            Ok(Some(_)) => Err(Taken::Wrong("it names another account's order".to_owned())),
+            Ok(None) => homeless("there is no such order"),
+            Err(Error::SetAside) => homeless("the record is set aside"),
+            Err(why) => Err(Taken::NotNow(why)),
         }
     }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use maxpay_adapters::sandbox::simulator::SandboxClient;
-use maxpay_engine::Engine;
 use maxpay_engine::api::SignRules;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::clock::System;
@@ -15,6 +14,7 @@ use maxpay_engine::store::StoreError;
 use maxpay_engine::store::redb::{CrashPoints, RedbOptions, RedbStore};
 use maxpay_engine::webhook::GuardPolicy;
 use maxpay_engine::webhook::guard::Network;
+use maxpay_engine::{Engine, EngineBuilder};
 use maxpay_transports::client::{ClientError, ProviderClient, TargetClient, TrustedRoots};
 
 use crate::sandbox::{Sandbox, SandboxError};
@@ -101,18 +101,8 @@ pub fn compose(
         .entropy(system)
         .http_client(http)
         .webhook_client(Arc::new(TargetClient::new(&roots)?))
-        .webhook_schedule(schedule(settings)?)
-        .webhook_deadline(settings.webhook_deadline_ms.duration())
-        .guard(guard(settings))
-        .sign_rules(SignRules {
-            max_age: settings.sign_max_age_client_ms.map(Millis::duration),
-            max_age_master: Some(settings.sign_max_age_master_ms.duration()),
-        })
-        .public_url(public_url(settings, address))
-        .drain_limit(settings.drain_ms.duration());
-    if let Some(arbiters) = settings.arbiters {
-        builder = builder.arbiters(arbiters.number());
-    }
+        .public_url(public_url(settings, address));
+    builder = set(builder, settings)?;
     for adapter in maxpay_adapters::builtin() {
         // Without its simulator the sandbox's accounts would only fail, one call after the other.
         if sandbox.is_some() || !adapter.manifest().test_mode_only {
@@ -124,6 +114,23 @@ pub fn compose(
         sandbox.notify_to(&engine);
     }
     Ok(Composed { engine, sandbox, first_start, made_key: found.made })
+}
+
+/// What the settings say of the engine's own ways.
+fn set(builder: EngineBuilder, settings: &Settings) -> Result<EngineBuilder, ComposeError> {
+    let builder = builder
+        .webhook_schedule(schedule(settings)?)
+        .webhook_deadline(settings.webhook_deadline_ms.duration())
+        .guard(guard(settings))
+        .sign_rules(SignRules {
+            max_age: settings.sign_max_age_client_ms.map(Millis::duration),
+            max_age_master: Some(settings.sign_max_age_master_ms.duration()),
+        })
+        .drain_limit(settings.drain_ms.duration());
+    Ok(match settings.arbiters {
+        Some(arbiters) => builder.arbiters(arbiters.number()),
+        None => builder,
+    })
 }
 
 fn schedule(settings: &Settings) -> Result<Schedule, ComposeError> {
