@@ -25,8 +25,8 @@ use super::dispatcher::Job;
 use super::keeper::account_of;
 use super::owners::disagreement;
 
-/// Bytes of an answer that are read.
-/// An answer has to fit into one commit together with its record, so that it can always be kept.
+/// Bytes of an answer that are read: it has to fit into one commit together with its record, so that it can always be
+/// kept.
 const BODY_MAX: usize = 256 * 1024;
 /// Requests that one call may need.
 const STEPS_MAX: usize = 4;

@@ -2,6 +2,10 @@
 //!
 //! Which status follows from what is told by [`crate::machine`]; this room keeps one writer per record, the order
 //! *commit before telling*, and every bound.
+//!
+//! Reading order. What runs: [`commands`], [`threads`], [`system`]. One payment: [`router`], [`transaction`], `keeper`,
+//! `creating`, [`batch`]. Its calls: [`dispatcher`], [`calls`], `adapting`, `homing`. What becomes due: [`timekeeper`],
+//! `lane`, `firing`, [`upkeep`]. Webhooks: [`subscription`], [`delivering`], [`sweeping`].
 
 mod adapting;
 pub(crate) mod batch;

@@ -2,8 +2,7 @@
 //!
 //! Requests run side by side, at most [`StdioLimits::in_flight_max`] at once; at that bound the next line is not read
 //! until one of them has its answer. Answers come in the order in which they are ready; lines behind a `session.open`
-//! wait for it. The end of the input lets
-//! what is under way come to its end, and ends.
+//! wait for it. The end of the input lets what is under way come to its end, and ends.
 
 mod message;
 mod session;

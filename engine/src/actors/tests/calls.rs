@@ -59,12 +59,7 @@ async fn a_create_that_waited_too_long_never_leaves() {
 async fn an_answer_outlives_a_fenced_store() {
     // It comes while nothing can be kept, and is kept once that works again, without being asked for again.
     let world = World::new().await;
-    let id = world.create("bill-1").await.expect("created").transaction.id;
-    world.provider.answers("query", &["paid"]);
-    world.provider.hold();
-    let asked = world.engine.query_transaction(world.scope, id, Duration::ZERO, None);
-    world.within(asked).await.expect("asked");
-    world.within(world.provider.asked("query", 1)).await;
+    let id = about_to_be_paid(&world).await;
     world.store.fail_next_commits(0, Failure::Lost);
     assert!(world.create_only("bill-2").await.is_err());
     world.provider.release();
@@ -80,12 +75,7 @@ async fn an_answer_outlives_a_fenced_store() {
 async fn an_answer_for_a_record_that_is_set_aside_waits_in_the_inbox() {
     // Nothing verified is dropped; when the record returns, the channel is asked again and the item goes.
     let world = World::new().await;
-    let id = world.create("bill-1").await.expect("created").transaction.id;
-    world.provider.answers("query", &["paid"]);
-    world.provider.hold();
-    let asked = world.engine.query_transaction(world.scope, id, Duration::ZERO, None);
-    world.within(asked).await.expect("asked");
-    world.within(world.provider.asked("query", 1)).await;
+    let id = about_to_be_paid(&world).await;
     for _ in 0..2 {
         drop(world.within(send(&world.engine, id, What::Panic)).await);
     }
@@ -186,4 +176,15 @@ async fn a_damaged_delivery_is_noted_and_stays_due() {
     assert_eq!(due_rows(&world), 1);
     let retried = world.engine.retry_set_aside("delivery", &delivery.id.to_string(), None).await;
     assert!(matches!(retried, Err(Error::Conflict(_))), "{retried:?}");
+}
+
+/// A payment whose provider is about to answer that it is paid, once it is released.
+async fn about_to_be_paid(world: &World) -> TransactionId {
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    world.provider.answers("query", &["paid"]);
+    world.provider.hold();
+    let asked = world.engine.query_transaction(world.scope, id, Duration::ZERO, None);
+    world.within(asked).await.expect("asked");
+    world.within(world.provider.asked("query", 1)).await;
+    id
 }
