@@ -82,6 +82,8 @@ impl World {
             while !self.take(&server, bill, step).await {
                 // The server ended in the middle; whatever it answered before stands.
                 assert!(starts < 5, "{bill}: {step:?} is not reached");
+                // It holds its folder until the system has seen its end.
+                server.kill();
                 server = self.start(&crash_at, &mut starts).await;
             }
             if kill_after == Some(step) {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use maxpay_tests::fuzz::mutation::Mutation;
-use maxpay_tests::fuzz::{INPUT_MAX, Target, codec, named};
+use maxpay_tests::fuzz::{self, INPUT_MAX, Target, codec};
 
 #[test]
 fn rows_and_keys_of_the_store_hold() {
@@ -55,24 +55,35 @@ fn every_kind_of_record_is_tried() {
     assert!(kinds > 0, "{folder} is empty");
 }
 
-/// Runs a target on its kept inputs, on the same repeated to the greatest length, and on `made` others.
-fn run(name: &str, made: usize) {
-    let target = named(name);
-    let mut seeds = Vec::new();
-    for (path, bytes) in target.seeds() {
-        check(target, &path.display().to_string(), &bytes);
-        let long: Vec<u8> = bytes.iter().copied().cycle().take(INPUT_MAX).collect();
-        check(target, &format!("{} repeated", path.display()), &long);
-        seeds.push(bytes);
+#[test]
+fn inputs_read_back() {
+    // An input is kept as the line that a failing test prints, whatever its bytes.
+    let every: Vec<u8> = (0..=u8::MAX).collect();
+    for input in [every.as_slice(), b"", b"\\x", b"\"'\\"] {
+        assert_eq!(fuzz::read(&fuzz::written(input)).as_deref(), Some(input));
     }
-    let mutation = Mutation::new(1);
-    for number in 0..made {
-        check(target, &format!("made input {number}"), &mutation.of(&seeds));
+    for line in ["", "b\"", "\"a\"", "b\"\\x4\"", "b\"\\q\"", "b\"a"] {
+        assert_eq!(fuzz::read(line), None, "{line}");
     }
 }
 
-fn check(target: Target, which: &str, bytes: &[u8]) {
-    // The input goes with the failure, so that it can be kept as a file.
-    let held = catch_unwind(AssertUnwindSafe(|| (target.check)(bytes)));
-    assert!(held.is_ok(), "{}: {which} breaks a property: b\"{}\"", target.name, bytes.escape_ascii());
+/// Runs a target on its kept inputs, on the same repeated to the greatest length, and on `made` others.
+fn run(name: &str, made: usize) {
+    let target = fuzz::named(name);
+    let kept = target.kept();
+    for input in &kept {
+        check(target, input);
+        let long: Vec<u8> = input.iter().copied().cycle().take(INPUT_MAX).collect();
+        check(target, &long);
+    }
+    let mutation = Mutation::new(1);
+    for _ in 0..made {
+        check(target, &mutation.of(&kept));
+    }
+}
+
+fn check(target: Target, input: &[u8]) {
+    let held = catch_unwind(AssertUnwindSafe(|| (target.check)(input)));
+    // As a line of `tests/fuzz`, where it belongs before the fix.
+    assert!(held.is_ok(), "{} does not hold for\n{}", target.name, fuzz::written(input));
 }

@@ -18,7 +18,7 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
         Ok((signed_at, _)) => signed_at,
         Err(refused) => return unverified(refused.to_string()),
     };
-    let Ok(body) = serde_json::from_slice::<AnswerBody>(&raw.body) else {
+    let Some(body) = AnswerBody::read(&raw.body) else {
         return unverified("the signed notification cannot be read".to_owned());
     };
     let outcome = match body.state {

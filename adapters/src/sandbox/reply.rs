@@ -37,7 +37,7 @@ fn read(call: &Call, reply: &HttpReply, context: &Context<'_>) -> Answer {
         Err(Refused::Missing) => return Answer::bare(unsigned(reply)),
         Err(refused) => return unknown(&refused.to_string()),
     };
-    let Ok(body) = serde_json::from_slice::<AnswerBody>(&reply.body) else {
+    let Some(body) = AnswerBody::read(&reply.body) else {
         return unknown("the signed answer cannot be read");
     };
     Answer {

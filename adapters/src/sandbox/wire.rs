@@ -230,6 +230,12 @@ pub(super) struct ReturnedBody {
 }
 
 impl AnswerBody {
+    /// Reads a body. `None`: it is no JSON object of this shape; an array of its values in order, which serde would take
+    /// for one, is none.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        if body.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(body).ok() } else { None }
+    }
+
     /// An answer that says where the order stands and nothing else.
     pub fn bare(merchant_id: &str, number: &str, state: WireState) -> Self {
         Self {

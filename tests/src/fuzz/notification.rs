@@ -62,6 +62,15 @@ struct SaidPayment {
     trade_number: String,
     amount: u64,
     currency: String,
+    // Last, as in the dialect: serde also takes an array of the values in order.
+    #[serde(rename = "paid_at")]
+    _paid_at: IgnoredAny,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Option<Self> {
+        if body.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(body).ok() } else { None }
+    }
 }
 
 impl Account {
@@ -117,7 +126,7 @@ impl Account {
     /// With the key, and in time, it says what its body says and nothing more.
     fn signed_notification(&self, at: Timestamp, body: &[u8]) {
         let header = signature(at, format!("notice\n{}\n", at.millis()).as_bytes(), body);
-        let said = serde_json::from_slice::<Said>(body);
+        let said = Said::read(body);
         match self.notified(&header, body) {
             Notified::Verified { facts, ack, refusal } => {
                 let said = said.expect("what counts can be read");
@@ -129,7 +138,7 @@ impl Account {
                 outcome_holds(outcome, &said);
             }
             Notified::Hint { number, ack, refusal } => {
-                assert!(in_time(at) && said.is_ok_and(|said| said.number == number), "{number}");
+                assert!(in_time(at) && said.is_some_and(|said| said.number == number), "{number}");
                 assert!(ack.status == 200 && refuses(&refusal), "{ack:?} {refusal:?}");
             }
             Notified::Unverified { refusal, .. } => assert!(refuses(&refusal), "{refusal:?}"),
@@ -156,7 +165,7 @@ impl Account {
             assert!(matches!(answer.outcome, Outcome::Unknown(_)), "{answer:?}");
             return;
         }
-        let said: Said = serde_json::from_slice(body).expect("what counts can be read");
+        let said = Said::read(body).expect("what counts can be read");
         assert_eq!(answer.number.as_deref(), Some(said.number.as_str()));
         assert_eq!(answer.owners, [("merchant_id", said.merchant_id.clone())]);
         assert!(answer.provider_time == Some(at) && in_time(at), "{answer:?}");

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::operators::Nothing;
+use super::cursor::WhichPage;
+use super::params::Nothing;
 use super::views::{AccountView, PageView};
-use super::{Caller, Order, Params, Problem, Reply, cursor};
+use super::{Caller, Params, Problem, Reply};
 
 /// A contract with a provider to add.
 #[derive(Deserialize, ToSchema)]
@@ -60,24 +61,10 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
     Ok(Reply::made(created.first, &AccountView::from(&account))?.at(format!("/v1/accounts/{}", account.id)))
 }
 
-/// Which page of the accounts.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListAccounts {
-    /// 1 to 100; 20 when not given.
-    #[schema(minimum = 1, maximum = 100)]
-    pub limit: Option<u32>,
-    /// Where the page begins, as the page before it said.
-    pub cursor: Option<String>,
-    /// `newest_first` (when not given) or `oldest_first`.
-    pub order: Option<Order>,
-}
-
 pub(super) async fn list(caller: Caller, params: Params) -> Result<Reply, Problem> {
     const LIST: &str = "accounts.list";
     let scope = caller.scope()?;
-    let request: ListAccounts = params.read()?;
-    let page = cursor::page(LIST, request.limit, request.cursor.as_deref(), request.order)?;
+    let page = params.read::<WhichPage>()?.of(LIST)?;
     let found = caller.engine.accounts(scope, page).await?;
     Reply::ok(&PageView::of(LIST, &page, &found, |record| AccountView::from(record)))
 }

@@ -6,9 +6,10 @@ use maxpay_engine::secrets::Secret;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operators::Nothing;
+use super::cursor::WhichPage;
+use super::params::Nothing;
 use super::views::{AppView, CreatedAppView, KeyView, PageView};
-use super::{Caller, Order, Params, Problem, Reply, cursor};
+use super::{Caller, Params, Problem, Reply};
 
 /// An app to make.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,23 +42,9 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
     Ok(Reply::made(first, &view)?.at(location))
 }
 
-/// Which page of the apps.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListApps {
-    /// 1 to 100; 20 when not given.
-    #[schema(minimum = 1, maximum = 100)]
-    pub limit: Option<u32>,
-    /// Where the page begins, as the page before it said.
-    pub cursor: Option<String>,
-    /// `newest_first` (when not given) or `oldest_first`.
-    pub order: Option<Order>,
-}
-
 pub(super) async fn list(caller: Caller, params: Params) -> Result<Reply, Problem> {
     const LIST: &str = "apps.list";
-    let request: ListApps = params.read()?;
-    let page = cursor::page(LIST, request.limit, request.cursor.as_deref(), request.order)?;
+    let page = params.read::<WhichPage>()?.of(LIST)?;
     let found = caller.engine.apps(page).await?;
     Reply::ok(&PageView::of(LIST, &page, &found, |record| AppView::from(record)))
 }

@@ -24,6 +24,25 @@ pub enum Order {
     OldestFirst,
 }
 
+/// Which page of a list that has no filters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhichPage {
+    /// 1 to 100; 20 when not given.
+    #[schema(minimum = 1, maximum = 100)]
+    pub limit: Option<u32>,
+    /// Where the page begins, as the page before it said.
+    pub cursor: Option<String>,
+    /// `newest_first` (when not given) or `oldest_first`.
+    pub order: Option<Order>,
+}
+
+impl WhichPage {
+    pub(super) fn of(&self, list: &str) -> Result<PageRequest, Problem> {
+        page(list, self.limit, self.cursor.as_deref(), self.order)
+    }
+}
+
 /// Reads the paging fields of a list: limit 1 to 100 (20 when not given), cursor, order.
 ///
 /// # Errors

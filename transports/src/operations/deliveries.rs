@@ -5,7 +5,7 @@ use maxpay_engine::model::DeliveryId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operators::Nothing;
+use super::params::Nothing;
 use super::problem::Fields;
 use super::views::{DeliveryView, PageView, ResendView};
 use super::{Caller, Order, Params, Problem, Reply, cursor};

@@ -6,15 +6,12 @@ use maxpay_engine::model::{AccountId, AlarmId, AttemptNumber, InboxId, Transacti
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::cursor::{self, WhichPage};
+use super::params::Nothing;
 use super::problem::Fields;
 use super::transactions::AmountField;
 use super::views::{AccountView, AlarmView, Done, InboxItemView, PageView, SetAsideView, TransactionView};
-use super::{Caller, Order, Params, Problem, Reply, cursor};
-
-/// Nothing beside the parameters of the path.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+use super::{Caller, Order, Params, Problem, Reply};
 
 /// Who.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -159,23 +156,9 @@ pub(super) async fn resume_account(caller: Caller, mut params: Params) -> Result
     Reply::ok(&AccountView::from(&caller.engine.resume_account(id, &author, caller.idempotency).await?))
 }
 
-/// Which page.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListOps {
-    /// 1 to 100; 20 when not given.
-    #[schema(minimum = 1, maximum = 100)]
-    pub limit: Option<u32>,
-    /// Where the page begins, as the page before it said.
-    pub cursor: Option<String>,
-    /// `newest_first` (when not given) or `oldest_first`.
-    pub order: Option<Order>,
-}
-
 pub(super) async fn inbox(caller: Caller, params: Params) -> Result<Reply, Problem> {
     const LIST: &str = "ops.inbox";
-    let request: ListOps = params.read()?;
-    let page = cursor::page(LIST, request.limit, request.cursor.as_deref(), request.order)?;
+    let page = params.read::<WhichPage>()?.of(LIST)?;
     let found = caller.engine.inbox(page).await?;
     Reply::ok(&PageView::of(LIST, &page, &found, |item| InboxItemView::from(item)))
 }
@@ -196,8 +179,7 @@ pub(super) async fn discard_inbox(caller: Caller, mut params: Params) -> Result<
 
 pub(super) async fn set_aside(caller: Caller, params: Params) -> Result<Reply, Problem> {
     const LIST: &str = "ops.set_aside";
-    let request: ListOps = params.read()?;
-    let page = cursor::page(LIST, request.limit, request.cursor.as_deref(), request.order)?;
+    let page = params.read::<WhichPage>()?.of(LIST)?;
     let found = caller.engine.set_aside(page).await?;
     Reply::ok(&PageView::of(LIST, &page, &found, |record| SetAsideView::from(record)))
 }

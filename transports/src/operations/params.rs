@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -106,6 +107,11 @@ impl Params {
         hasher.finalize().into()
     }
 }
+
+/// No field beside the parameters of the path.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// Writes a value so that equal values, and only those, give equal bytes.
 fn absorb(value: &Value, hasher: &mut Sha256) {

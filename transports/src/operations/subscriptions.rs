@@ -5,9 +5,10 @@ use maxpay_engine::model::{DeliveryMode, EventKind, SubscriptionId, Subscription
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operators::Nothing;
+use super::cursor::WhichPage;
+use super::params::Nothing;
 use super::views::{PageView, SubscriptionView, TestSendView};
-use super::{Caller, Order, Params, Problem, Reply, cursor};
+use super::{Caller, Params, Problem, Reply};
 
 /// A subscription to make.
 #[derive(Deserialize, ToSchema)]
@@ -103,24 +104,10 @@ pub(super) async fn create(caller: Caller, params: Params) -> Result<Reply, Prob
     Ok(Reply::made(first, &view)?.at(location))
 }
 
-/// Which page of the subscriptions.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListSubscriptions {
-    /// 1 to 100; 20 when not given.
-    #[schema(minimum = 1, maximum = 100)]
-    pub limit: Option<u32>,
-    /// Where the page begins, as the page before it said.
-    pub cursor: Option<String>,
-    /// `newest_first` (when not given) or `oldest_first`.
-    pub order: Option<Order>,
-}
-
 pub(super) async fn list(caller: Caller, params: Params) -> Result<Reply, Problem> {
     const LIST: &str = "subscriptions.list";
     let scope = caller.scope()?;
-    let request: ListSubscriptions = params.read()?;
-    let page = cursor::page(LIST, request.limit, request.cursor.as_deref(), request.order)?;
+    let page = params.read::<WhichPage>()?.of(LIST)?;
     let found = caller.engine.subscriptions(scope, page).await?;
     Reply::ok(&PageView::of(LIST, &page, &found, |record| SubscriptionView::from(record)))
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
+use super::cursor::WhichPage;
 use super::views::{
     AccountView, AlarmView, AppView, CreatedAppView, DeliveryView, Done, InboxItemView, KeyView, ResendView,
     SessionView, SetAsideView, SubscriptionView, TestSendView, TimelineEntryView, TransactionView,
@@ -123,7 +124,7 @@ fn subscriptions() -> Vec<Operation> {
             Some(described::<subscriptions::CreateSubscriptionRequest>), &[(201, ONE), (200, ONE)],
             "Subscribes a target to events of the key's mode. The answer shows the signing secret, this once."),
         operation!("subscriptions.list" GET "/v1/subscriptions", App, false, subscriptions::list,
-            Some(described::<subscriptions::ListSubscriptions>), &[(200, page_of::<SubscriptionView>)], "Lists subscriptions."),
+            Some(described::<WhichPage>), &[(200, page_of::<SubscriptionView>)], "Lists subscriptions."),
         operation!("subscriptions.get" GET "/v1/subscriptions/{id}", App, false, subscriptions::get, None, &[(200, ONE)], "Reads a subscription."),
         operation!("subscriptions.update" PATCH "/v1/subscriptions/{id}", App, false, subscriptions::update,
             Some(described::<subscriptions::UpdateSubscriptionRequest>), &[(200, ONE)],
@@ -157,7 +158,7 @@ fn accounts() -> Vec<Operation> {
         operation!("accounts.create" POST "/v1/accounts", App, true, accounts::create,
             Some(described::<accounts::CreateAccountRequest>), &[(201, ONE), (200, ONE)], "Adds a contract with a provider. Secret settings are never shown again."),
         operation!("accounts.list" GET "/v1/accounts", App, false, accounts::list,
-            Some(described::<accounts::ListAccounts>), &[(200, page_of::<AccountView>)], "Lists accounts."),
+            Some(described::<WhichPage>), &[(200, page_of::<AccountView>)], "Lists accounts."),
         operation!("accounts.get" GET "/v1/accounts/{id}", App, false, accounts::get, None, &[(200, ONE)], "Reads an account."),
         operation!("accounts.update" PATCH "/v1/accounts/{id}", App, false, accounts::update,
             Some(described::<accounts::UpdateAccountRequest>), &[(200, ONE)],
@@ -173,7 +174,7 @@ fn apps() -> Vec<Operation> {
     vec![
         operation!("apps.create" POST "/v1/apps", Operators, true, apps::create,
             Some(described::<apps::CreateAppRequest>), &[(201, described::<CreatedAppView>), (200, described::<CreatedAppView>)], "Makes an app and its first keys, shown this once."),
-        operation!("apps.list" GET "/v1/apps", Operators, false, apps::list, Some(described::<apps::ListApps>), &[(200, page_of::<AppView>)], "Lists apps."),
+        operation!("apps.list" GET "/v1/apps", Operators, false, apps::list, Some(described::<WhichPage>), &[(200, page_of::<AppView>)], "Lists apps."),
         operation!("apps.get" GET "/v1/apps/{id}", Operators, false, apps::get, None, &[(200, ONE)], "Reads an app and its keys."),
         operation!("apps.update" PATCH "/v1/apps/{id}", Operators, false, apps::update,
             Some(described::<apps::UpdateAppRequest>), &[(200, ONE)], "Changes what is named."),
@@ -201,13 +202,13 @@ fn operators() -> Vec<Operation> {
         operation!("ops.resume_account" POST "/v1/ops/accounts/{id}/resume", Operators, true, operators::resume_account,
             Some(described::<operators::Authored>), &[(200, described::<AccountView>)], "Ends the pause of an account that its provider refused."),
         operation!("ops.inbox" GET "/v1/ops/inbox", Operators, false, operators::inbox,
-            Some(described::<operators::ListOps>), &[(200, page_of::<InboxItemView>)], "Lists verified notifications that have no home yet."),
+            Some(described::<WhichPage>), &[(200, page_of::<InboxItemView>)], "Lists verified notifications that have no home yet."),
         operation!("ops.apply_inbox" POST "/v1/ops/inbox/{id}/apply", Operators, true, operators::apply_inbox, None, &[(200, DONE)],
             "Interprets such a notification again and applies it."),
         operation!("ops.discard_inbox" POST "/v1/ops/inbox/{id}/discard", Operators, true, operators::discard_inbox,
             Some(described::<operators::Reasoned>), &[(200, DONE)], "Gives such a notification up."),
         operation!("ops.set_aside" GET "/v1/ops/set_aside", Operators, false, operators::set_aside,
-            Some(described::<operators::ListOps>), &[(200, page_of::<SetAsideView>)], "Lists records that are set aside."),
+            Some(described::<WhichPage>), &[(200, page_of::<SetAsideView>)], "Lists records that are set aside."),
         operation!("ops.retry_set_aside" POST "/v1/ops/set_aside/{kind}/{id}/retry", Operators, true, operators::retry_set_aside, None, &[(200, DONE)],
             "Brings such a record back."),
         operation!("ops.alarms" GET "/v1/ops/alarms", Operators, false, operators::alarms,

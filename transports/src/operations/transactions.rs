@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::params::Nothing;
 use super::problem::Fields;
 use super::views::{NamedActionView, PageView, SessionView, TimelineEntryView, TransactionView};
 use super::{Caller, Order, Params, Problem, Reply, WAIT_MAX_SECONDS, cursor};
@@ -232,7 +233,7 @@ fn filter(request: &ListTransactions) -> Result<TransactionFilter, Problem> {
 
 pub(super) async fn get(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
     let (scope, id) = (caller.scope()?, id(&mut params)?);
-    params.read::<super::operators::Nothing>()?;
+    params.read::<Nothing>()?;
     Reply::ok(&TransactionView::from(&caller.engine.transaction(scope, id).await?))
 }
 
