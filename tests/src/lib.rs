@@ -6,5 +6,6 @@ pub mod disk;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod storm;
 pub mod under_test;
 pub mod world;
