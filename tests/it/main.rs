@@ -10,4 +10,5 @@ mod fuzz;
 mod house;
 mod native;
 mod program;
+mod storm;
 mod webhooks;

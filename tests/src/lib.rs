@@ -7,5 +7,6 @@ pub mod fuzz;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod storm;
 pub mod under_test;
 pub mod world;

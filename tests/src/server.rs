@@ -28,6 +28,8 @@ pub struct DemoKeys {
 pub struct Start {
     /// The program.
     pub program: PathBuf,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
     /// Its data folder.
     pub data: PathBuf,
     /// Further arguments.
@@ -59,10 +61,11 @@ impl Start {
     /// A server of `program` with its data in `data`.
     #[must_use]
     pub fn new(program: &str, data: &Path) -> Self {
-        Self { program: program.into(), data: data.into(), arguments: Vec::new(), environment: Vec::new() }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { program: program.into(), listen, data: data.into(), arguments: Vec::new(), environment: Vec::new() }
     }
 
-    /// Starts it on a free loopback port and waits until it is ready.
+    /// Starts it and waits until it is ready.
     ///
     /// # Panics
     /// When it ends or is not ready within a minute: the test fails with its log.
@@ -83,7 +86,7 @@ impl Start {
         let log = self.data.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut child = Command::new(&self.program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--sandbox", "--data"])
+            .args(["serve", "--listen", &self.listen.to_string(), "--sandbox", "--data"])
             .arg(&self.data)
             .arg("--ready-file")
             .arg(&ready)
