@@ -35,10 +35,10 @@ fn payments_small() {
 
 #[test]
 fn retry_dispatch_small() {
-    // Sixteen receivers, two of them failing and two hanging, forty deliveries each. Every first try to one that answers
+    // Sixteen receivers, two of them failing and two hanging, ten deliveries each. Every first try to one that answers
     // is counted; by the clock that jumps, the failing ones are tried eleven times each and the others once.
     let arguments = [
-        ["--backlog", "640"],
+        ["--backlog", "160"],
         ["--subscriptions", "16"],
         ["--failing", "10"],
         ["--hanging", "7"],
@@ -50,9 +50,9 @@ fn retry_dispatch_small() {
     ];
     let report = run(env!("CARGO_BIN_EXE_retry_dispatch"), "retry_dispatch", &arguments.concat());
     for side in ["engine", "bare"] {
-        assert!(number(&report, &format!("/figures/{side}/0/tries")) >= 14 * 40, "{report:#}");
+        assert!(number(&report, &format!("/figures/{side}/0/tries")) >= 14 * 10, "{report:#}");
     }
-    assert_eq!(number(&report, "/figures/whole_schedule/tries"), (14 + 2 * 11) * 40);
+    assert_eq!(number(&report, "/figures/whole_schedule/tries"), (14 + 2 * 11) * 10);
     assert_eq!(number(&report, "/figures/pending/due"), 128);
     assert!(number(&report, "/figures/pending/resident_started_bytes") > 0);
 }
