@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use redb::{BackendError, StorageBackend};
 
@@ -105,6 +105,10 @@ impl Fate {
     }
 }
 
+/// Bytes of the tables after which they are synced although nobody asked: a checkpoint of many megabytes that reaches the
+/// disk all at once has every commit of the journal wait behind it.
+const BURST: usize = 1024 * 1024;
+
 /// A file of the store that notes the fate of what is written to it.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -112,6 +116,8 @@ pub struct Watched {
     inner: Arc<dyn StorageBackend>,
     files: Arc<dyn Files>,
     fate: Arc<Fate>,
+    /// Bytes written since the last sync, where that is bounded.
+    unsynced: Option<Arc<AtomicUsize>>,
 }
 
 impl Watched {
@@ -121,7 +127,9 @@ impl Watched {
     /// Those of the disk.
     pub fn open(files: &Arc<dyn Files>, file: &'static str, on_disk: &str, fate: &Arc<Fate>) -> io::Result<Self> {
         let inner = Arc::from(files.open(on_disk)?);
-        Ok(Self { name: file, inner, files: Arc::clone(files), fate: Arc::clone(fate) })
+        // A commit of the journal is one write and one sync already.
+        let unsynced = (file == TABLES).then(Arc::default);
+        Ok(Self { name: file, inner, files: Arc::clone(files), fate: Arc::clone(fate), unsynced })
     }
 
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
@@ -149,6 +157,9 @@ impl StorageBackend for Watched {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if let Some(unsynced) = &self.unsynced {
+            unsynced.store(0, Ordering::Relaxed);
+        }
         let result = self.inner.sync_data();
         if result.is_err() {
             self.fate.distrust();
@@ -162,7 +173,11 @@ impl StorageBackend for Watched {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.note(self.inner.write(offset, data))
+        self.note(self.inner.write(offset, data))?;
+        match &self.unsynced {
+            Some(unsynced) if unsynced.fetch_add(data.len(), Ordering::Relaxed) >= BURST => self.sync_data(),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn close(&self) -> io::Result<()> {
