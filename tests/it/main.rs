@@ -9,4 +9,5 @@ mod foreign;
 mod house;
 mod native;
 mod program;
+mod rights;
 mod webhooks;
