@@ -162,7 +162,7 @@ impl Door {
         if face == Face::Original {
             return maxleap::answer(self, inbound, payload).await;
         }
-        if let Err(problem) = self.heads_fit(inbound) {
+        if let Err(problem) = self.head_fits(inbound) {
             return Answer::problem(&problem);
         }
         match tokio::time::timeout(self.inner.settings.request_deadline, self.within(face, inbound, payload)).await {
@@ -196,13 +196,16 @@ impl Door {
         within.saturating_sub(gone)
     }
 
-    /// Whether the head is within its bound.
-    pub(super) fn heads_fit(&self, inbound: &Inbound) -> Result<(), Problem> {
+    /// Whether the head is within its bound, and says one thing.
+    pub(super) fn head_fits(&self, inbound: &Inbound) -> Result<(), Problem> {
         let max = self.inner.settings.header_max_bytes;
         if inbound.header_bytes().saturating_add(inbound.raw_path().len() + inbound.query().len()) > max {
             return Err(Problem::new(431, "headers_too_large", format!("the head is larger than {max} bytes")));
         }
-        Ok(())
+        match inbound.contradiction() {
+            Some(name) => Err(Problem::malformed(name, format!("the header {name} comes with several values"))),
+            None => Ok(()),
+        }
     }
 
     fn note(&self, face: Face, inbound: &Inbound, answer: &Answer, took: Duration) {
