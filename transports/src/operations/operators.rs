@@ -21,6 +21,7 @@ pub(super) struct Nothing {}
 #[serde(deny_unknown_fields)]
 pub struct Authored {
     /// Who does it: a name; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub author: String,
 }
 
@@ -37,8 +38,10 @@ impl Authored {
 #[serde(deny_unknown_fields)]
 pub struct Reasoned {
     /// Who does it: a name; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -78,6 +81,7 @@ pub struct VouchRequest {
     /// Who vouches: a name; 1 to 100 characters.
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -135,6 +139,7 @@ pub struct AcceptMismatchRequest {
     /// Who accepts: a name; 1 to 100 characters.
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 
