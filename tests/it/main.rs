@@ -1,5 +1,6 @@
 //! The one test binary of the world around the engine.
 
+mod abuse;
 mod clients;
 mod crash;
 mod doors;
