@@ -11,4 +11,6 @@ mod house;
 mod native;
 mod program;
 mod rights;
+#[cfg(feature = "foreign")]
+mod schemathesis;
 mod webhooks;
