@@ -159,7 +159,8 @@ http {{
     )
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// A program of the path, or of the folder that `.ci/run` fills.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     folders.push("/usr/sbin".into());

@@ -1,5 +1,6 @@
 //! The one test binary of the world around the engine.
 
+mod abuse;
 mod clients;
 mod crash;
 mod doors;
@@ -10,5 +11,8 @@ mod fuzz;
 mod house;
 mod native;
 mod program;
+mod rights;
+#[cfg(feature = "foreign")]
+mod schemathesis;
 mod storm;
 mod webhooks;

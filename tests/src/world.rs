@@ -7,7 +7,7 @@ use maxpay_adapters::sandbox::simulator::{IN_PROCESS, SandboxClient, Simulator, 
 use maxpay_adapters::simulator::{Ledger, NoticeReply};
 use maxpay_engine::Engine;
 use maxpay_engine::api::{AccountSettings, CreateAccount, CreateApp, Credential, IssueKey, Issued, Principal, Scope};
-use maxpay_engine::channel::RawNotification;
+use maxpay_engine::channel::{Adapter, RawNotification};
 use maxpay_engine::clock::{Clock, System};
 use maxpay_engine::model::{KeyKind, LatePolicy, Mode};
 use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
@@ -35,6 +35,29 @@ pub struct Keys {
     pub session: String,
 }
 
+/// What a world is made of.
+pub struct Parts {
+    /// Where its records are.
+    pub store: Arc<dyn Store>,
+    /// Its channels; one is the sandbox's.
+    pub adapters: Vec<Arc<dyn Adapter>>,
+    /// Settings of its doors; they open on a free port, whatever these say.
+    pub http: HttpSettings,
+    /// What stands behind doors of its own.
+    pub extras: Extras,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            adapters: maxpay_adapters::builtin(),
+            http: HttpSettings::default(),
+            extras: Extras::default(),
+        }
+    }
+}
+
 /// One world.
 pub struct World {
     /// The engine.
@@ -59,7 +82,7 @@ impl World {
     /// # Panics
     /// When it cannot be made.
     pub async fn new() -> Self {
-        Self::on(Arc::new(MemoryStore::new())).await
+        Self::of(Parts::default()).await
     }
 
     /// As [`World::new`], on a store of the caller's.
@@ -67,6 +90,14 @@ impl World {
     /// # Panics
     /// When it cannot be made.
     pub async fn on(store: Arc<dyn Store>) -> Self {
+        Self::of(Parts { store, ..Parts::default() }).await
+    }
+
+    /// As [`World::new`], of other parts.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn of(parts: Parts) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(System::new());
         let sealer = || Sealer::new(&SealingKey::from_text(KEY).expect("a key"));
         let simulator = Simulator::open(SimulatorParts {
@@ -78,13 +109,13 @@ impl World {
         });
         let simulator = simulator.expect("a simulator in memory opens");
         let mut builder = Engine::builder()
-            .store(store)
+            .store(parts.store)
             .sealing_key(sealer())
             .clock(clock)
             .http_client(Arc::new(SandboxClient::new(Arc::clone(&simulator), None)))
             .webhook_client(Arc::new(TargetClient::new(&TrustedRoots::default()).expect("a client")))
             .guard(GuardPolicy { allow_loopback_in_test: true, allow_networks: Vec::new() });
-        for adapter in maxpay_adapters::builtin() {
+        for adapter in parts.adapters {
             builder = builder.adapter(adapter);
         }
         let engine = builder.start().expect("the engine starts");
@@ -97,8 +128,8 @@ impl World {
         let operator = engine.issue_operator_key().await.expect("a key").secret;
         let operator = operator.reveal_once().expect("keys are text");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = HttpSettings { listen, ..HttpSettings::default() };
-        let doors = http::serve(settings, engine.clone(), Extras::default()).expect("the doors open");
+        let settings = HttpSettings { listen, ..parts.http };
+        let doors = http::serve(settings, engine.clone(), parts.extras).expect("the doors open");
         let address = doors.addr();
         Self { engine, simulator, keys, live, operator, address, doors: Some(doors), stop: Some(stop) }
     }

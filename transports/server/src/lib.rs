@@ -8,6 +8,7 @@ mod cli;
 mod compose;
 mod demo;
 mod logging;
+mod open_files;
 mod ready;
 mod reopen;
 mod sandbox;

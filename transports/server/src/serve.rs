@@ -9,6 +9,7 @@ use maxpay_transports::http::{self, Extras, HttpSettings, ProxyTrust, Running};
 use crate::announce::{self, News};
 use crate::compose::{Composed, compose};
 use crate::demo::{self, DemoApp};
+use crate::open_files;
 use crate::reopen::reopen;
 use crate::settings::Settings;
 use crate::shutdown::Signals;
@@ -92,10 +93,15 @@ async fn drain(settings: &Settings, composed: &Composed, doors: Running, signals
 
 fn http_settings(settings: &Settings) -> HttpSettings {
     let trusted = settings.trusted_proxy.clone();
+    let HttpSettings { workers, .. } = HttpSettings::default();
     HttpSettings {
         listen: settings.listen,
         body_max_bytes: settings.body_max_bytes.number(),
         header_max_bytes: settings.header_max_bytes.number(),
+        head_deadline: settings.head_deadline_ms.duration(),
+        body_deadline: settings.body_deadline_ms.duration(),
+        keep_alive: settings.keep_alive_ms.duration(),
+        connections_max: connections_each(settings.connections_max.number(), open_files::raised(), workers),
         request_deadline: settings.request_deadline_ms.duration(),
         rate_per_second: settings.rate_per_second,
         rate_burst: settings.rate_burst,
@@ -103,5 +109,32 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         // When the doors close the engine has drained: what is left are answers on their way.
         stop_limit: CLOSE_LIMIT,
         ..HttpSettings::default()
+    }
+}
+
+/// Connections of one worker: at most half of the open files are clients', whatever the settings say.
+fn connections_each(wanted: usize, open_files_max: Option<usize>, workers: usize) -> usize {
+    let most = open_files_max.map_or(wanted, |max| wanted.min(max / 2));
+    if most < wanted {
+        tracing::warn!(wanted, most, "connections_max is more than half of the open files that are allowed");
+    }
+    (most / workers.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_rest() {
+        // Workers share what is wanted, or half of what the system gives, and each takes one at least.
+        for (wanted, files, workers, each) in [
+            (20_000, None, 2, 10_000),
+            (20_000, Some(1_000_000), 4, 5_000),
+            (20_000, Some(1_024), 2, 256),
+            (64, Some(1_024), 128, 1),
+        ] {
+            assert_eq!(connections_each(wanted, files, workers), each);
+        }
     }
 }

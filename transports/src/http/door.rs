@@ -2,9 +2,12 @@
 //! a count. No answer is left to the framework, so that each face keeps its own shape for every failure.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -39,6 +42,25 @@ struct Inner {
     clock: System,
     ids: IdSource,
     openapi: Bytes,
+}
+
+/// An answer's body, and what was not read of the request's. As long as that is there, the framework closes the
+/// connection behind the answer; a chunked body that nobody holds it would read on for ever.
+struct Held {
+    body: BoxBody,
+    _payload: web::Payload,
+}
+
+impl MessageBody for Held {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
 }
 
 /// The faces, as metrics name them.
@@ -128,7 +150,7 @@ impl Door {
         self.inner.rates.count(who).inspect_err(|_| self.inner.metrics.limited())
     }
 
-    async fn answer(&self, request: HttpRequest, mut payload: web::Payload) -> HttpResponse {
+    async fn answer(&self, request: HttpRequest, mut payload: web::Payload) -> HttpResponse<Held> {
         let began = self.inner.clock.now().monotonic;
         let mint = || self.inner.ids.next::<RawId>().to_string();
         let inbound = Inbound::new(request, &self.inner.settings.trusted_proxy, began, mint);
@@ -140,7 +162,8 @@ impl Door {
         drop(guard);
         let took = self.inner.clock.now().monotonic.saturating_sub(began);
         self.note(face, &inbound, &answer, took);
-        answer.with("x-request-id", inbound.request_id).into()
+        let response: HttpResponse = answer.with("x-request-id", inbound.request_id).into();
+        response.map_body(|_, body| Held { body, _payload: payload })
     }
 
     fn face(&self, path: &str) -> Face {
@@ -162,7 +185,7 @@ impl Door {
         if face == Face::Original {
             return maxleap::answer(self, inbound, payload).await;
         }
-        if let Err(problem) = self.heads_fit(inbound) {
+        if let Err(problem) = self.head_fits(inbound) {
             return Answer::problem(&problem);
         }
         match tokio::time::timeout(self.inner.settings.request_deadline, self.within(face, inbound, payload)).await {
@@ -196,13 +219,16 @@ impl Door {
         within.saturating_sub(gone)
     }
 
-    /// Whether the head is within its bound.
-    pub(super) fn heads_fit(&self, inbound: &Inbound) -> Result<(), Problem> {
+    /// Whether the head is within its bound, and says one thing.
+    pub(super) fn head_fits(&self, inbound: &Inbound) -> Result<(), Problem> {
         let max = self.inner.settings.header_max_bytes;
         if inbound.header_bytes().saturating_add(inbound.raw_path().len() + inbound.query().len()) > max {
             return Err(Problem::new(431, "headers_too_large", format!("the head is larger than {max} bytes")));
         }
-        Ok(())
+        match inbound.contradiction() {
+            Some(name) => Err(Problem::malformed(name, format!("the header {name} comes with several values"))),
+            None => Ok(()),
+        }
     }
 
     fn note(&self, face: Face, inbound: &Inbound, answer: &Answer, took: Duration) {

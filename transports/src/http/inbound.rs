@@ -8,6 +8,32 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::settings::ProxyTrust;
 
+/// Headers that decide who asks or how the body reads. Of two values a proxy may go by one and we by the other.
+const SINGLE: [&str; 22] = [
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "idempotency-key",
+    "x-ml-appid",
+    "x-ml-session-token",
+    "x-ml-masterkey",
+    "x-ml-apikey",
+    "x-ml-clientkey",
+    "x-ml-request-sign",
+    "x-las-appid",
+    "x-las-session-token",
+    "x-las-masterkey",
+    "x-las-apikey",
+    "x-las-clientkey",
+    "x-las-request-sign",
+    "x-zcloud-appid",
+    "x-zcloud-session-token",
+    "x-zcloud-masterkey",
+    "x-zcloud-apikey",
+    "x-zcloud-clientkey",
+    "x-zcloud-request-sign",
+];
+
 /// A request without its body.
 pub(super) struct Inbound {
     request: HttpRequest,
@@ -77,6 +103,15 @@ impl Inbound {
     /// Whether there is a header of that name, readable or not.
     pub(super) fn has_header(&self, name: &str) -> bool {
         self.request.headers().contains_key(name)
+    }
+
+    /// A header that decides who asks or how the body reads, and says two things at once.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        SINGLE.into_iter().find(|name| {
+            let mut values = self.request.headers().get_all(*name);
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        })
     }
 
     /// All headers, names in lower case; of those that come several times, in their order.
@@ -203,6 +238,27 @@ mod tests {
             }
             let inbound = Inbound::new(request.to_http_request(), &trust, Duration::ZERO, String::new);
             assert_eq!(inbound.private, private, "{peer} {schemes:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_says_one_thing() {
+        // The same twice does no harm; two values of a header that decides something are a contradiction.
+        for (headers, wanted) in [
+            (vec![("authorization", "Bearer a")], None),
+            (vec![("authorization", "Bearer a"), ("authorization", "Bearer a")], None),
+            (vec![("Authorization", "Bearer a"), ("authorization", "Bearer b")], Some("authorization")),
+            (vec![("idempotency-key", "a"), ("idempotency-key", "b")], Some("idempotency-key")),
+            (vec![("X-ML-MasterKey", "a"), ("X-LAS-MasterKey", "b")], None),
+            (vec![("X-ML-MasterKey", "a"), ("x-ml-masterkey", "b")], Some("x-ml-masterkey")),
+            (vec![("accept", "a"), ("accept", "b")], None),
+        ] {
+            let mut request = TestRequest::default();
+            for header in &headers {
+                request = request.append_header(*header);
+            }
+            let inbound = Inbound::new(request.to_http_request(), &ProxyTrust::nobody(), Duration::ZERO, String::new);
+            assert_eq!(inbound.contradiction(), wanted, "{headers:?}");
         }
     }
 

@@ -19,18 +19,30 @@ mod rate;
 mod sandbox;
 mod settings;
 mod v1;
+mod watched;
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, ServerHandle};
+use actix_web::rt::net::TcpStream;
 use maxpay_engine::Engine;
 use tokio::sync::oneshot;
 
 pub use door::Door;
 pub use mount::{Mount, MountReply, MountRequest};
 pub use sandbox::{PayerRefusal, Payers};
+use watched::Watched;
+
 pub use settings::{Extras, HttpSettings, ProxyTrust};
+
+/// How long a connection that is closed before its request was read whole is read on, so that its client sees the
+/// answer.
+const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the doors do not open.
 #[derive(Debug, thiserror::Error)]
@@ -144,13 +156,32 @@ fn server(
     listener: TcpListener,
 ) -> std::io::Result<actix_web::dev::Server> {
     let door = Door::new(settings.clone(), engine, extras);
-    let server = HttpServer::new(move || App::new().configure(door.configure()))
+    let builder = actix_server::Server::build()
         .disable_signals()
         .workers(settings.workers.max(1))
-        .keep_alive(settings.keep_alive)
-        .client_request_timeout(settings.head_deadline)
-        .max_connections(settings.connections_max)
-        .shutdown_timeout(settings.stop_limit.as_secs())
-        .listen(listener)?;
-    Ok(server.run())
+        .max_concurrent_connections(settings.connections_max)
+        .shutdown_timeout(settings.stop_limit.as_secs());
+    let stopping = builder.graceful_shutdown_signal();
+    // A request that is right is answered within these.
+    let longest = settings.head_deadline + settings.body_deadline + settings.request_deadline;
+    let serve = move || {
+        let stopping = stopping.clone();
+        let app = App::new().configure(door.configure()).into_factory();
+        let app = map_config(app.map_err(|error: actix_web::Error| error.error_response()), |()| AppConfig::default());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(settings.keep_alive)
+            .client_request_timeout(settings.head_deadline)
+            .client_disconnect_timeout(DISCONNECT_LIMIT)
+            .h1(app);
+        let watched = move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            std::future::ready(Ok::<_, DispatchError>((Watched::new(stream, longest), peer)))
+        };
+        fn_service(watched).and_then(http)
+    };
+    Ok(builder.listen("maxpay-http", listener, serve)?.run())
 }

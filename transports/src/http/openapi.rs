@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -21,7 +22,7 @@ use crate::operations::{self, Operation, ProblemView};
 pub(super) const BEARER: &str = "bearer";
 
 /// Problems that any operation may answer.
-const PROBLEMS: [(&str, &str); 12] = [
+const PROBLEMS: [(&str, &str); 13] = [
     ("400", "The request cannot be read"),
     ("401", "No valid credential"),
     ("403", "The credential may not do this"),
@@ -32,6 +33,7 @@ const PROBLEMS: [(&str, &str); 12] = [
     ("415", "The body is not JSON"),
     ("422", "A field is wrong"),
     ("429", "Too many requests; `Retry-After` says when to come back"),
+    ("431", "The head is too large"),
     ("500", "A defect"),
     ("503", "Busy, stopping or without a store; `Retry-After` says when to come back"),
 ];
@@ -114,7 +116,7 @@ fn operation(row: &Operation, schemas: &mut Schemas) -> OperationBuilder {
                 .description(Some(
                     "1 to 255 visible ASCII characters, kept for 24 hours: a repeat finds what the first request made.",
                 ))
-                .schema(Some(String::schema())),
+                .schema(Some(idempotency_key())),
         );
     }
     if let Some(takes) = row.takes {
@@ -139,6 +141,15 @@ fn operation(row: &Operation, schemas: &mut Schemas) -> OperationBuilder {
         operation = operation.response(status.to_string(), response);
     }
     problems(operation)
+}
+
+fn idempotency_key() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[!-~]+$"))
+        .into()
 }
 
 /// The query's fields as parameters.

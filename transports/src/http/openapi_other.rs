@@ -3,7 +3,7 @@
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Paths, Ref, RefOr, ResponseBuilder, Schema};
 
@@ -45,10 +45,7 @@ pub(super) fn add(paths: &mut Paths, schemas: &mut Schemas) {
 
 fn original(id: &str, summary: &str, takes: &str, answers: &str) -> OperationBuilder {
     let reference = |name: &str| RefOr::<Schema>::Ref(Ref::from_schema_name(name));
-    let either = utoipa::openapi::schema::OneOfBuilder::new()
-        .item(reference(answers))
-        .item(reference("OriginalRefusal"))
-        .build();
+    let either = OneOfBuilder::new().item(reference(answers)).item(reference("OriginalRefusal")).build();
     let content = ContentBuilder::new().schema(Some(RefOr::T(Schema::OneOf(either)))).build();
     let operation = OperationBuilder::new()
         .operation_id(Some(id))
@@ -102,7 +99,7 @@ fn original_schemas() -> Vec<(String, RefOr<Schema>)> {
     vec![
         named("BillRequest", bill_request()),
         named("BillAnswer", bill_answer()),
-        named("RecordsRequest", records_request()),
+        ("RecordsRequest".to_owned(), RefOr::T(records_request())),
         named("RecordsAnswer", records_answer()),
         named("OriginalRecord", record()),
         named("OriginalRefusal", refusal()),
@@ -117,21 +114,39 @@ fn field(kind: Type, what: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::new(kind)).description(Some(what))
 }
 
+/// A field that may be left out; null is the same. Texts may be empty, which is the same too.
+fn optional(kind: Type, what: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null])).description(Some(what))
+}
+
+/// Any JSON.
+fn anything(what: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(what))
+}
+
+/// A bill number, and whatever else may stand in its place.
+fn bill_num(others: impl IntoIterator<Item = Type>, what: &str) -> ObjectBuilder {
+    let kinds = [Type::String, Type::Integer].into_iter().chain(others);
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).max_length(Some(128)).description(Some(what))
+}
+
 fn bill_request() -> ObjectBuilder {
-    let bill_num = ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Integer]))
-        .description(Some("The merchant's number; need not be unique."));
     ObjectBuilder::new()
-        .property("channel", field(Type::String, "The channel code; no group."))
-        .property("billNum", bill_num)
-        .property("totalFee", field(Type::Integer, "Fen; above zero."))
-        .property("subject", field(Type::String, "What the payer reads."))
-        .property("extras", field(Type::Object, "The merchant's own JSON, given back as it came."))
-        .property("returnUrl", field(Type::String, "Where the payer returns to; some channels need it."))
-        .property("showUrl", field(Type::String, "The product's page."))
-        .property("billTimeout", field(Type::Integer, "Seconds until it expires; above zero."))
-        .property("qrPayMode", field(Type::Integer, "How an embedded code is drawn."))
-        .property("openid", field(Type::String, "The payer's id at a public account; some channels need it."))
+        .property("channel", field(Type::String, "The channel code; no group.").min_length(Some(1)))
+        .property("billNum", bill_num([], "The merchant's number; need not be unique.").min_length(Some(1)))
+        .property("totalFee", field(Type::Integer, "Fen; above zero.").minimum(Some(1)))
+        .property("subject", field(Type::String, "What the payer reads.").min_length(Some(1)))
+        .property("extras", anything("The merchant's own JSON, given back as it came."))
+        .property("returnUrl", optional(Type::String, "Where the payer returns to; some channels need it."))
+        .property("showUrl", optional(Type::String, "The product's page."))
+        .property("billTimeout", optional(Type::Integer, "Seconds until it expires; above zero.").minimum(Some(1)))
+        .property(
+            "qrPayMode",
+            optional(Type::Integer, "How an embedded code is drawn.").minimum(Some(0)).maximum(Some(255)),
+        )
+        .property("openid", optional(Type::String, "The payer's id at a public account; some channels need it."))
+        .property("clientIp", optional(Type::String, "The payer's address; that of the client when not given."))
+        .property("h5Type", optional(Type::String, "Kind of the page: Wap, iOS or Android; some channels need it."))
         .required("channel")
         .required("billNum")
         .required("totalFee")
@@ -140,7 +155,7 @@ fn bill_request() -> ObjectBuilder {
 
 fn bill_answer() -> ObjectBuilder {
     ObjectBuilder::new()
-        .property("code", field(Type::Integer, "0"))
+        .property("code", field(Type::Integer, "0").enum_values(Some([0])))
         .property("id", field(Type::String, "The record's id: 24 hexadecimal digits."))
         .property("msg", field(Type::String, "OK"))
         .required("code")
@@ -150,25 +165,31 @@ fn bill_answer() -> ObjectBuilder {
         )))))
 }
 
-fn records_request() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .property("channel", field(Type::String, "A channel code or a group."))
+/// An object of filters; PHP's empty array is one without any.
+fn records_request() -> Schema {
+    let status = [Some("created"), Some("success"), Some("refund"), Some(""), None];
+    let order = [Some("createdTime"), Some("-createdTime"), Some("id"), Some("-id"), Some(""), None];
+    let filters = ObjectBuilder::new()
+        .property("channel", optional(Type::String, "A channel code or a group."))
+        .property("billNum", bill_num([Type::Null], "Exactly this number. A client key must give it."))
+        .property("billNo", bill_num([Type::Null], "The same, as some clients write it."))
+        .property("status", optional(Type::String, "created, success or refund.").enum_values(Some(status)))
+        .property("startTime", optional(Type::Integer, "Milliseconds: made at or after this moment.").minimum(Some(0)))
+        .property("endTime", optional(Type::Integer, "Milliseconds: made at or before this moment.").minimum(Some(0)))
+        .property("skip", optional(Type::Integer, "0 to 10,000.").minimum(Some(0)).maximum(Some(10_000)))
         .property(
-            "billNum",
-            field(Type::String, "Exactly this number; `billNo` is the same. A client key must give it."),
+            "limit",
+            optional(Type::Integer, "1 to 1,000; 100 when not given.").minimum(Some(1)).maximum(Some(1_000)),
         )
-        .property("status", field(Type::String, "created, success or refund."))
-        .property("startTime", field(Type::Integer, "Milliseconds: made at or after this moment."))
-        .property("endTime", field(Type::Integer, "Milliseconds: made at or before this moment."))
-        .property("skip", field(Type::Integer, "0 to 10,000."))
-        .property("limit", field(Type::Integer, "1 to 1,000; 100 when not given."))
-        .property("order", field(Type::String, "createdTime or -createdTime."))
+        .property("order", optional(Type::String, "createdTime or -createdTime.").enum_values(Some(order)));
+    let nothing = ArrayBuilder::new().items(ObjectBuilder::new()).max_items(Some(0));
+    Schema::OneOf(OneOfBuilder::new().item(filters).item(nothing).build())
 }
 
 fn records_answer() -> ObjectBuilder {
     ObjectBuilder::new()
         .property("results", ArrayBuilder::new().items(Ref::from_schema_name("OriginalRecord")))
-        .property("code", field(Type::Integer, "0"))
+        .property("code", field(Type::Integer, "0").enum_values(Some([0])))
         .required("results")
         .required("code")
 }
@@ -180,7 +201,7 @@ fn record() -> ObjectBuilder {
         .property("createdTime", field(Type::Integer, "Milliseconds."))
         .property("currency", field(Type::String, "CNY"))
         .property("endTime", field(Type::Integer, "Milliseconds; absent while created."))
-        .property("extras", field(Type::Object, "As sent; absent when none was sent."))
+        .property("extras", anything("As sent; absent when none was sent."))
         .property("id", field(Type::String, "24 hexadecimal digits."))
         .property("money", field(Type::String, "Display text."))
         .property("status", field(Type::String, "created, success or refund."))
@@ -192,7 +213,7 @@ fn record() -> ObjectBuilder {
 
 fn refusal() -> ObjectBuilder {
     ObjectBuilder::new()
-        .property("code", field(Type::Integer, "1 credential, 2 no account, 3 channel, 4 missing field, 5 illegal field, path, size or JSON, 6 signing material that cannot be used, 7 channel failed, 14 anything else."))
+        .property("code", field(Type::Integer, "1 credential, 2 no account, 3 channel, 4 missing field, 5 illegal field, path, size or JSON, 6 signing material that cannot be used, 7 channel failed, 14 anything else.").enum_values(Some([1, 2, 3, 4, 5, 6, 7, 14])))
         .property("err", field(Type::String, "What happened."))
         .property("msg", field(Type::String, "The code's name."))
         .property("id", field(Type::String, "The record, wherever there is one."))

@@ -86,6 +86,10 @@ pub(super) fn refusal(problem: &Problem) -> Answer {
 fn query(text: &str) -> Result<Params, Problem> {
     let mut params = Params::none();
     for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+        // What stands for bytes that are no text: a filter by it would find nothing, and say so as if it had looked.
+        if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(Problem::malformed("query", "the query is not UTF-8"));
+        }
         let typed = if NUMBERS.contains(&&*name) {
             value.parse::<u64>().ok().map(Value::from)
         } else if FLAGS.contains(&&*name) {
@@ -204,5 +208,6 @@ mod tests {
         // Twice the same field is refused and named.
         assert_eq!(query("status=paid&status=open").err().map(|problem| problem.status), Some(422));
         assert!(query("status=paid&limit=10&limits=%20").is_ok());
+        assert_eq!(query("bill_num=%ff").err().map(|problem| problem.status), Some(400));
     }
 }

@@ -27,6 +27,7 @@ pub struct CreateAccountRequest {
     #[serde(default)]
     pub priority: u32,
     /// Among accounts of equal priority, the share it takes; 1 when not given.
+    #[schema(minimum = 1)]
     pub weight: Option<u32>,
     /// All settings of the adapter by name, secret ones too.
     #[serde(default)]
@@ -86,6 +87,7 @@ pub struct UpdateAccountRequest {
     /// Among several accounts for one code, a higher one goes first.
     pub priority: Option<u32>,
     /// Among accounts of equal priority, the share it takes.
+    #[schema(minimum = 1)]
     pub weight: Option<u32>,
     /// Settings to change; those not named stay. Saving them ends a pause.
     #[schema(value_type = Option<Object>)]

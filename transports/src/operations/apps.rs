@@ -16,12 +16,13 @@ use super::{Caller, Params, Problem, Reply};
 #[serde(deny_unknown_fields)]
 pub struct CreateAppRequest {
     /// For people; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Whether `/2.0` keeps the bill number rule of `/v1` too.
     #[serde(default)]
     pub strict_bill_numbers: bool,
     /// What a late success also publishes: `by_door` (when not given), `publish` or `hold`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(by_door|publish|hold)$")]
     pub late_policy: Option<LatePolicy>,
 }
 
@@ -60,13 +61,14 @@ pub(super) async fn get(caller: Caller, mut params: Params) -> Result<Reply, Pro
 #[serde(deny_unknown_fields)]
 pub struct UpdateAppRequest {
     /// For people; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// Disables or enables it.
     pub disabled: Option<bool>,
     /// Whether `/2.0` keeps the bill number rule of `/v1` too.
     pub strict_bill_numbers: Option<bool>,
     /// What a late success also publishes: `by_door`, `publish` or `hold`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(by_door|publish|hold)$")]
     pub late_policy: Option<LatePolicy>,
 }
 
@@ -87,10 +89,10 @@ pub(super) async fn update(caller: Caller, mut params: Params) -> Result<Reply, 
 #[serde(deny_unknown_fields)]
 pub struct IssueKeyRequest {
     /// `client`, `api`, `master` or `session_token`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(client|api|master|session_token)$")]
     pub kind: KeyKind,
     /// `test` or `live`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(test|live)$")]
     pub mode: Mode,
     /// The key itself, when it is one that merchants' apps hold already: 16 to 128 visible ASCII characters.
     pub import: Option<String>,

@@ -17,10 +17,13 @@ const STATES: [&str; 5] = ["due", "held", "delivered", "exhausted", "cancelled"]
 #[serde(deny_unknown_fields)]
 pub struct ListDeliveries {
     /// To this subscription.
+    #[schema(pattern = "^[0-9a-f]{24}$")]
     pub subscription_id: Option<String>,
     /// Of this transaction.
+    #[schema(pattern = "^[0-9a-f]{24}$")]
     pub transaction_id: Option<String>,
     /// `due`, `held`, `delivered`, `exhausted` or `cancelled`.
+    #[schema(pattern = "^(due|held|delivered|exhausted|cancelled)$")]
     pub state: Option<String>,
     /// 1 to 100; 20 when not given.
     #[schema(minimum = 1, maximum = 100)]

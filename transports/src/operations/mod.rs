@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 
 pub use cursor::Order;
 pub use params::Params;
+pub(crate) use params::fields;
 pub use problem::{FieldProblem, Problem, ProblemView};
 pub use table::{Described, SchemaOf, all, named};
 

@@ -18,6 +18,7 @@ use super::{Caller, Order, Params, Problem, Reply};
 #[serde(deny_unknown_fields)]
 pub struct Authored {
     /// Who does it: a name; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub author: String,
 }
 
@@ -34,8 +35,10 @@ impl Authored {
 #[serde(deny_unknown_fields)]
 pub struct Reasoned {
     /// Who does it: a name; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -75,6 +78,7 @@ pub struct VouchRequest {
     /// Who vouches: a name; 1 to 100 characters.
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -132,6 +136,7 @@ pub struct AcceptMismatchRequest {
     /// Who accepts: a name; 1 to 100 characters.
     pub author: String,
     /// Why; 1 to 300 characters.
+    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
     pub reason: String,
 }
 

@@ -35,10 +35,7 @@ impl Params {
         if text.trim().is_empty() {
             return Ok(Self::none());
         }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let fields = reader.deserialize_map(Fields).map_err(|error| unreadable(&error))?;
-        reader.end().map_err(|error| unreadable(&error))?;
-        Ok(Self(fields))
+        fields(text.as_bytes()).map(Self).map_err(|error| unreadable(&error))
     }
 
     /// Adds a field.
@@ -134,6 +131,13 @@ fn absorb(value: &Value, hasher: &mut Sha256) {
             }
         }
     }
+}
+
+/// The fields of exactly one JSON object, each there once.
+pub(crate) fn fields(text: &[u8]) -> serde_json::Result<BTreeMap<String, Box<RawValue>>> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let fields = reader.deserialize_map(Fields)?;
+    reader.end().map(|()| fields)
 }
 
 fn unreadable(error: &serde_json::Error) -> Problem {

@@ -23,7 +23,7 @@ pub struct CreateSubscriptionRequest {
     #[serde(default)]
     pub event_types: Vec<String>,
     /// `events` (when not given), or `test_sends_only`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(events|test_sends_only)$")]
     pub delivery: Option<DeliveryMode>,
     /// The signing secret (`whsec_…`) to use; a new one is made when not given.
     pub secret: Option<String>,
@@ -45,6 +45,7 @@ pub enum TargetField {
     /// A named handler.
     Function {
         /// Its name.
+        #[schema(pattern = "^[A-Za-z0-9._-]{1,100}$")]
         name: String,
     },
 }
@@ -129,7 +130,7 @@ pub struct UpdateSubscriptionRequest {
     /// Which events.
     pub event_types: Option<Vec<String>>,
     /// `events` or `test_sends_only`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(events|test_sends_only)$")]
     pub delivery: Option<DeliveryMode>,
     /// Whether it is in use.
     pub state: Option<SwitchField>,

@@ -27,12 +27,15 @@ const STATUSES: [&str; 7] = ["created", "submitting", "awaiting_payer", "closing
 pub struct CreateTransactionRequest {
     /// The merchant's number: 1 to 128 characters. While a transaction of this number is open or paid, the same
     /// request returns it, and another one is `bill_number_conflict`.
+    #[schema(min_length = 1, max_length = 128)]
     pub bill_num: String,
     /// How the payer pays: `ali_app`, `wx_native` …
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$")]
     pub channel: String,
     /// How much; above zero.
     pub amount: AmountField,
     /// What the payer reads.
+    #[schema(min_length = 1, pattern = r"\S")]
     pub subject: String,
     /// The merchant's own JSON object, given back as it came.
     #[schema(value_type = Option<Object>)]
@@ -47,6 +50,7 @@ pub struct CreateTransactionRequest {
     /// What the channel needs to know of the payer.
     pub payer: Option<PayerFields>,
     /// Seconds to wait for the channel's answer: 0 to 60, 10 when not given.
+    #[schema(maximum = 60)]
     #[serde(alias = "wait")]
     pub wait_seconds: Option<u64>,
 }
@@ -60,6 +64,7 @@ pub struct AmountField {
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub amount_minor: u64,
     /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: String,
 }
 
@@ -162,12 +167,16 @@ fn while_submitting(record: &Transaction) -> Option<u16> {
 #[serde(deny_unknown_fields)]
 pub struct ListTransactions {
     /// One of the seven statuses.
+    #[schema(pattern = "^(created|submitting|awaiting_payer|closing|succeeded|failed|closed)$")]
     pub status: Option<String>,
     /// Channel codes, separated by commas.
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,31}(,[a-z][a-z0-9_]{0,31})*$")]
     pub channel: Option<String>,
     /// `test` or `live`. A credential sees its own mode only: the other one's list is empty.
+    #[schema(pattern = "^(test|live)$")]
     pub mode: Option<String>,
     /// Exactly this bill number.
+    #[schema(min_length = 1, max_length = 128)]
     pub bill_num: Option<String>,
     /// Made at or after this moment.
     #[schema(format = DateTime)]
@@ -242,6 +251,7 @@ pub(super) async fn get(caller: Caller, mut params: Params) -> Result<Reply, Pro
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// Seconds to wait for the channel's answer: 0 to 60, 10 when not given.
+    #[schema(maximum = 60)]
     #[serde(alias = "wait")]
     pub wait_seconds: Option<u64>,
 }
@@ -275,6 +285,7 @@ pub struct AuthorizeRequest {
     #[schema(value_type = Object)]
     pub token: Box<RawValue>,
     /// Seconds to wait for the charge: 0 to 60, 10 when not given.
+    #[schema(maximum = 60)]
     #[serde(alias = "wait")]
     pub wait_seconds: Option<u64>,
 }

@@ -48,6 +48,14 @@ pub struct Settings {
     pub body_max_bytes: Whole<16_384, 16_777_216>,
     /// Largest request head.
     pub header_max_bytes: Whole<4_096, 65_536>,
+    /// How long a request's head may take to arrive.
+    pub head_deadline_ms: Millis<100, 60_000>,
+    /// How long a request's body may take to arrive.
+    pub body_deadline_ms: Millis<100, 60_000>,
+    /// How long a connection is kept on which nothing is asked.
+    pub keep_alive_ms: Millis<100, 600_000>,
+    /// Open connections.
+    pub connections_max: Whole<64, 1_000_000>,
     /// After it a request is answered, whatever it waits for.
     pub request_deadline_ms: Millis<1_000, 20_000>,
     /// Requests a second of one credential, or of one client address where there is none.
@@ -112,6 +120,10 @@ impl Default for Settings {
             webhook_allow_private: false,
             body_max_bytes: Whole::of(262_144),
             header_max_bytes: Whole::of(16_384),
+            head_deadline_ms: Millis::of(10_000),
+            body_deadline_ms: Millis::of(10_000),
+            keep_alive_ms: Millis::of(75_000),
+            connections_max: Whole::of(20_000),
             request_deadline_ms: Millis::of(20_000),
             rate_per_second: const { NonZeroU32::new(500).expect("not zero") },
             rate_burst: const { NonZeroU32::new(1_000).expect("not zero") },

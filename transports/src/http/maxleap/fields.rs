@@ -12,14 +12,14 @@ use super::code::{Code, Refusal};
 pub(super) struct Fields(BTreeMap<String, Box<RawValue>>);
 
 impl Fields {
-    /// Reads a body. An empty one, and PHP's empty array, are an object without fields.
+    /// Reads a body; of two fields of one name nobody knows which is meant, so that is none. An empty one, and PHP's empty array, are an object without fields.
     pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
         if matches!(body.trim_ascii(), b"" | b"[]") {
             return Ok(Self(BTreeMap::new()));
         }
-        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).map_err(|error| {
+        let mut fields = crate::operations::fields(body).map_err(|error| {
             let place = format!("line {} column {}", error.line(), error.column());
-            Refusal::new(Code::Param, format!("the body is not a JSON object ({place})"))
+            Refusal::new(Code::Param, format!("the body is not a JSON object, or names a field twice ({place})"))
         })?;
         fields.retain(|_, value| !matches!(value.get(), "null" | "\"\""));
         Ok(Self(fields))
@@ -99,6 +99,7 @@ mod tests {
             ("{", false),
             ("null", false),
             ("{\"a\":1}x", false),
+            ("{\"a\":1,\"a\":2}", false),
         ] {
             assert_eq!(Fields::read(body.as_bytes()).is_ok(), good, "{body}");
         }

@@ -91,7 +91,7 @@ async fn perform(
 ) -> Result<String, Refusal> {
     // The body is read first, whatever becomes of it, so that a client that still writes sees the answer.
     let body = door.body(payload).await;
-    door.heads_fit(inbound).map_err(|problem| Refusal::new(Code::Param, problem.detail))?;
+    door.head_fits(inbound).map_err(|problem| Refusal::new(Code::Param, problem.detail))?;
     let path = inbound.path().trim_end_matches('/');
     let is_bill = match path {
         "/2.0/maxpay/bill" => true,

@@ -51,10 +51,8 @@ fn codes(engine: &Engine, name: &str) -> Vec<ChannelCode> {
 }
 
 pub(super) fn read(fields: &Fields, codes: impl FnOnce(&str) -> Vec<ChannelCode>) -> Result<RecordsQuery, Refusal> {
-    let bill_num = match fields.bill_num("billNum")? {
-        Some(bill_num) => Some(bill_num),
-        None => fields.bill_num("billNo")?,
-    };
+    let (bill_num, alias) = (fields.bill_num("billNum")?, fields.bill_num("billNo")?);
+    let bill_num = bill_num.or(alias);
     let channels = fields.text("channel")?.map(|name| codes(&name));
     if channels.as_ref().is_some_and(Vec::is_empty) {
         return Err(Refusal::new(Code::Channel, "channel is neither a channel code nor a group"));

@@ -59,7 +59,7 @@ pub struct TransactionView {
     pub subject: String,
     /// The merchant's own JSON, as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub extras: Option<Box<RawValue>>,
     /// Where the payer returns to.
     #[serde(skip_serializing_if = "Option::is_none")]

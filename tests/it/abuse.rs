@@ -1,0 +1,326 @@
+//! A server whose clients break every rule: each gets a clear answer or a closed connection in bounded time, the
+//! others are served meanwhile, and nothing of it stays in memory.
+
+mod shapes;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use maxpay_engine::clock::{Clock, System};
+use maxpay_tests::client::{Client, payment};
+use maxpay_tests::server::{Server, Start};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use shapes::{Shape, Wanted};
+
+/// Deadlines of this server, so that a test need not wait for those of the defaults.
+const BRIEF: &str = "
+head_deadline_ms = 1000
+body_deadline_ms = 1000
+keep_alive_ms = 3000
+request_deadline_ms = 3000
+rate_per_second = 100000
+rate_burst = 100000
+log_level = \"warn\"
+";
+
+/// The same for a server whose idle connections are to last while others are timed.
+const PATIENT: &str = "
+head_deadline_ms = 15000
+keep_alive_ms = 15000
+rate_per_second = 100000
+rate_burst = 100000
+log_level = \"warn\"
+";
+
+/// Past a deadline of the server's a connection ends within this, on a loaded machine too.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// What a busy machine adds to a wait now and then, whoever else is there.
+const HICCUP: Duration = Duration::from_millis(5);
+
+/// Connections that ask nothing.
+const IDLE: u64 = 10_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_breaks_the_server() {
+    // After a warm-up all abuse comes at once and twice over: every shape has its answer, whoever is slow is cut off,
+    // neighbours are served throughout, and memory is at the end what it was.
+    let stage = Stage::start(BRIEF).await;
+    stage.every_shape().await;
+    stage.pay(300).await;
+    let warm = stage.resident_kib();
+    let neighbours = tokio::spawn(stage.neighbour());
+    for _ in 0..2 {
+        tokio::join!(stage.every_shape(), stage.every_dawdler(), stage.pipelines());
+    }
+    let slowest = neighbours.await.expect("the neighbours were served");
+    assert!(slowest < Duration::from_secs(5), "a neighbour waited {slowest:?}");
+    let limit = warm + warm / 5 + 32 * 1024;
+    let after = stage.resident_kib();
+    assert!(after <= limit, "{after} KiB at the end, {warm} KiB when warm");
+    stage.server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_cost_little_and_end() {
+    // Ten thousand connections that say nothing, or nothing more: others wait at most three times as long as at a
+    // server without them, they are closed when their time is over, and memory is at the end what it was.
+    let (stage, calm) = (Stage::start(PATIENT).await, Stage::start(PATIENT).await);
+    stage.pay(300).await;
+    calm.pay(300).await;
+    let many = open_files(IDLE + 1_000).saturating_sub(1_000).min(IDLE);
+    // A machine that forbids more is told apart from a server that takes fewer.
+    assert!(many >= 1_000, "this machine allows {many} connections only: raise the hard limit of open files");
+    let warm = stage.resident_kib();
+    let mut idle = Vec::new();
+    for number in 0..many {
+        let mut stream = TcpStream::connect(stage.address).await.expect("a connection is taken");
+        if number % 2 == 0 {
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it is taken");
+        }
+        idle.push(stream);
+    }
+    // Turn by turn, so that whatever else the machine does is the same for both.
+    let (mut beside, mut quiet) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        beside.push(stage.p99().await);
+        quiet.push(calm.p99().await);
+    }
+    let median = |windows: &mut Vec<Duration>| {
+        windows.sort_unstable();
+        windows[3]
+    };
+    let (beside, quiet) = (median(&mut beside), median(&mut quiet));
+    assert!(beside <= quiet * 3 + HICCUP, "{beside:?} beside {many} idle connections, {quiet:?} without");
+    let ended = async {
+        for stream in &mut idle {
+            read_to_end(stream).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(15) + SLACK, ended).await;
+    assert!(ended.is_ok(), "idle connections are kept");
+    drop(idle);
+    stage.pay(20).await;
+    let limit = warm + warm / 5 + 32 * 1024;
+    let after = stage.resident_kib();
+    assert!(after <= limit, "{after} KiB at the end, {warm} KiB when warm");
+    stage.server.kill();
+    calm.server.kill();
+}
+
+/// A server of its own process, and whom it knows.
+struct Stage {
+    server: Server,
+    address: SocketAddr,
+    shapes: Vec<Shape>,
+    client: Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("maxpay.toml");
+        std::fs::write(&config, settings).expect("it is written");
+        let mut start = Start::new(env!("CARGO_BIN_EXE_maxpay-under-test"), &folder.path().join("data"));
+        start.arguments = vec!["--config".to_owned(), config.display().to_string()];
+        let server = start.run().await;
+        let demo = server.demo.as_ref().expect("it is the first start");
+        let shapes = shapes::all(&demo.api_key, &demo.app_id);
+        let client = Client::new(server.address, &demo.api_key);
+        Self { address: server.address, shapes, client, server, _folder: folder }
+    }
+
+    /// Sends each shape, 16 at a time.
+    async fn every_shape(&self) {
+        let mut wrong = Vec::new();
+        for some in self.shapes.chunks(16) {
+            let answers = some.iter().map(|shape| check(self.address, shape));
+            wrong.extend(futures_util::future::join_all(answers).await.into_iter().flatten());
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// Those who take their time: each is cut off.
+    async fn every_dawdler(&self) {
+        let post = "POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let key = self.server.demo.as_ref().map(|demo| demo.api_key.clone()).unwrap_or_default();
+        let post = format!("{post}Authorization: Bearer {key}\r\n");
+        let original = "POST /2.0/maxpay/bill HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+        let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+        let mut dawdlers = JoinSet::new();
+        for (name, start, drop, wanted) in [
+            ("a slow head", "GET /livez HTTP/1.1\r\nX-A: ".to_owned(), "a", "408"),
+            (
+                "a slow second head",
+                "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nX-A: ".to_owned(),
+                "a",
+                "200",
+            ),
+            ("a slow body", format!("{post}Content-Length: 1000\r\n\r\n"), " ", "408"),
+            ("a slow original body", original.to_owned(), " ", "\"code\":14"),
+            ("endless chunks", chunked.clone(), "1\r\n \r\n", "408"),
+            ("an endless size", chunked.clone(), "0", "40"),
+            ("an endless extension", format!("{chunked}5;"), "a", "40"),
+            ("endless trailers", format!("{chunked}2\r\n{{}}\r\n0\r\n"), "X-A: a\r\n", "4"),
+        ] {
+            for _ in 0..8 {
+                dawdlers.spawn(dawdle(self.address, name, start.clone(), drop, wanted));
+            }
+        }
+        let wrong: Vec<_> = dawdlers.join_all().await.into_iter().flatten().collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// A thousand requests in one go are answered in order; a hundred thousand whose answers nobody reads are not kept.
+    async fn pipelines(&self) {
+        let one = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+        let last = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection is taken");
+        let text = one.repeat(999) + last;
+        let (mut reading, mut writing) = stream.split();
+        let written = async {
+            writing.write_all(text.as_bytes()).await.expect("it is taken");
+        };
+        let ((), read) = tokio::join!(written, read_to_end(&mut reading));
+        assert_eq!(read.matches("HTTP/1.1 200").count(), 1_000);
+        let mut deaf = TcpStream::connect(self.address).await.expect("a connection is taken");
+        let text = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100_000);
+        // It stalls as soon as the server reads no more.
+        let stalled = tokio::time::timeout(Duration::from_secs(2), deaf.write_all(text.as_bytes())).await;
+        assert!(!matches!(stalled, Ok(Ok(()))), "100,000 answers were made for somebody who reads none");
+    }
+
+    /// Pays, one after the other.
+    async fn pay(&self, times: u64) {
+        for number in 0..times {
+            let body = payment(&format!("w-{number}"), "wx_native", 100);
+            let (status, answer) = self.client.ask("POST", "/v1/transactions", Some(&body)).await.expect("an answer");
+            assert!(matches!(status, 200..=202), "{status} {answer}");
+        }
+    }
+
+    /// Somebody who asks rightly all the while; the longest that he waited.
+    fn neighbour(&self) -> impl Future<Output = Duration> + use<> {
+        let client = self.client.clone();
+        async move {
+            let clock = System::new();
+            let mut slowest = Duration::ZERO;
+            for number in 0..400 {
+                let began = clock.now().monotonic;
+                let body = payment(&format!("n-{number}"), "wx_native", 100);
+                let answer = client.ask("POST", "/v1/transactions", Some(&body)).await;
+                assert!(matches!(answer, Ok((200..=202, _))), "{answer:?}");
+                slowest = slowest.max(clock.now().monotonic.saturating_sub(began));
+            }
+            slowest
+        }
+    }
+
+    /// How long 99 of 100 reads take at most.
+    async fn p99(&self) -> Duration {
+        let clock = System::new();
+        let mut took = Vec::new();
+        for _ in 0..100 {
+            let began = clock.now().monotonic;
+            let (status, _) = self.client.ask("GET", "/v1/transactions?limit=1", None).await.expect("an answer");
+            assert_eq!(status, 200);
+            took.push(clock.now().monotonic.saturating_sub(began));
+        }
+        took.sort_unstable();
+        took[98]
+    }
+
+    fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+/// What is wrong with the answer to a shape.
+async fn check(to: SocketAddr, shape: &Shape) -> Option<String> {
+    let told = tokio::time::timeout(SLACK, told(to, &shape.bytes)).await;
+    let Ok(told) = told else { return Some(format!("{}: no answer in time", shape.name)) };
+    // What lay hidden in a body was not taken for a request.
+    let hidden = told.contains("# EOF");
+    let right = match shape.wanted {
+        Wanted::StatusOrEnd(_) if told.is_empty() => true,
+        Wanted::Status(status) | Wanted::StatusOrEnd(status) => told.starts_with(&format!("HTTP/1.1 {status} ")),
+        Wanted::Code(code) => {
+            let body = told.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+            let said: Value = serde_json::from_str(body).unwrap_or_default();
+            told.starts_with("HTTP/1.1 200 ") && said["code"] == code && said["err"].is_string()
+        }
+    };
+    let cut: String = told.chars().take(400).collect();
+    (!right || hidden).then(|| format!("{}: {:?} expected: {cut}", shape.name, shape.wanted))
+}
+
+/// Sends all, and reads until the connection ends or says nothing more for a while.
+async fn told(to: SocketAddr, bytes: &[u8]) -> String {
+    let Ok(mut stream) = TcpStream::connect(to).await else { return "no connection".to_owned() };
+    let (mut reading, mut writing) = stream.split();
+    // A server may answer and close before it has read everything.
+    let (_, read) = tokio::join!(writing.write_all(bytes), first_answer(&mut reading));
+    read
+}
+
+/// Reads one answer, and what comes right behind it.
+async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let whole = bytes.windows(4).any(|window| window == b"\r\n\r\n");
+        let patience = if whole { Duration::from_millis(200) } else { SLACK };
+        match tokio::time::timeout(patience, stream.read_buf(&mut bytes)).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) | Err(_) => return String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+}
+
+async fn read_to_end(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    // A reset ends it as well.
+    let _ = stream.read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Sends a beginning, and then a little at a time for ever. What is wrong with how that ends.
+async fn dawdle(to: SocketAddr, name: &str, start: String, drop: &str, wanted: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(to).await.expect("a connection is taken");
+    stream.write_all(start.as_bytes()).await.expect("it is taken");
+    let (mut reading, mut writing) = stream.split();
+    let drip = async {
+        while writing.write_all(drop.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let cut_off = async {
+        tokio::select! {
+            () = drip => String::new(),
+            read = read_to_end(&mut reading) => read,
+        }
+    };
+    // All deadlines of a request together, and once more when it was answered in between.
+    match tokio::time::timeout(Duration::from_secs(10) + SLACK, cut_off).await {
+        Err(_) => Some(format!("{name}: it is still listened to")),
+        Ok(told) if told.is_empty() || told.contains(wanted) => None,
+        Ok(told) => Some(format!("{name}: {wanted} expected: {told}")),
+    }
+}
+
+/// Raises this process's limit of open files up to `wanted`, as far as it may. What it is then.
+fn open_files(wanted: u64) -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(wanted.max(limit.current.unwrap_or(u64::MAX)));
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum }) {
+        Ok(()) => most,
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
