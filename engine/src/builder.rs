@@ -1,5 +1,6 @@
 //! Puts an engine together and starts it.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ use crate::{Error, store};
 
 /// Bytes of a webhook's answer that are read.
 const WEBHOOK_BODY_MAX: usize = 64 * 1024;
+/// Questions a second of one account when nobody says.
+const QUERY_RATE: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
 /// Calls of one function at once.
 const FUNCTION_CALLS_MAX: usize = 32;
 
@@ -78,6 +81,7 @@ impl EngineBuilder {
                 guard: GuardPolicy::default(),
                 schedule: Schedule::default(),
                 webhook_deadline: Duration::from_secs(15),
+                query_rate: QUERY_RATE,
                 drain_limit: Duration::from_secs(30),
                 arbiters: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
@@ -181,6 +185,14 @@ impl EngineBuilder {
         if let Err(why) = self.functions.register(name, FUNCTION_CALLS_MAX, handler) {
             self.wrong_function = Some(why.to_string());
         }
+        self
+    }
+
+    /// How many questions a second an account is asked at most, closes included; 200 when nobody says. What creates or
+    /// charges is not counted, and does not wait for it.
+    #[must_use]
+    pub fn query_rate(mut self, per_second: NonZeroU32) -> Self {
+        self.settings.query_rate = per_second;
         self
     }
 

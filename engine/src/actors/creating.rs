@@ -53,7 +53,10 @@ impl Keeper {
                     let bill = step.bill.take().ok_or_else(|| Error::Internal("a bill row was made".to_owned()))?;
                     self.held = Some(Held { record, seen: committed.seq, bill, bill_seen: committed.seq, rules });
                     self.inner.metrics.commits.add(1);
-                    self.hand_on(step.effects, Handed { token: None, ticket: None, began: now.monotonic });
+                    self.hand_on(
+                        step.effects,
+                        Handed { token: None, ticket: None, is_look: false, began: now.monotonic },
+                    );
                     return self.settled();
                 }
                 Err(CommitError::Conflict(_) | CommitError::Stale) => {}

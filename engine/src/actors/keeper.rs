@@ -154,7 +154,7 @@ impl Keeper {
     /// Whether the account of the newest attempt can take another question.
     fn may_look(&self) -> bool {
         let attempt = self.held.as_ref().and_then(|held| held.record.attempts.last());
-        attempt.is_none_or(|attempt| self.inner.dispatcher.has_room(attempt.account_id))
+        attempt.is_none_or(|attempt| self.inner.dispatcher.room(attempt.account_id) > 0)
     }
 
     /// Whether the row of the due table is there.
@@ -218,7 +218,8 @@ impl Keeper {
                 Err(Refusal::TokenKnown) => return self.settled(),
                 Err(why) => return Err(Failure::Refused(refused(&why))),
             };
-            let handed = Handed { token: token.clone(), ticket: ticket.clone(), began };
+            let is_look = input == Input::Due;
+            let handed = Handed { token: token.clone(), ticket: ticket.clone(), is_look, began };
             if !step.changed && idempotency.is_none() {
                 self.hand_on(step.effects, handed);
                 return self.settled();
@@ -315,6 +316,7 @@ impl Keeper {
                 resign,
                 token: handed.token.clone(),
                 ticket: handed.ticket.clone(),
+                is_look: handed.is_look,
                 leave_by: handed.began.saturating_add(machine::START_MAX),
             };
             self.inner.dispatcher.hand(&self.inner, job);
@@ -341,14 +343,16 @@ pub(super) struct Handed {
     /// The payer's token, of a charge.
     pub token: Option<Arc<Secret>>,
     pub ticket: Option<Ticket>,
+    /// Whether the passing of time made the step.
+    pub is_look: bool,
     /// When the step was made that they follow from, by the monotonic clock.
     pub began: Duration,
 }
 
 impl Handed {
-    /// Of questions, which may leave at any time.
+    /// Of questions that nobody waits for, which may leave at any time.
     fn none() -> Self {
-        Self { token: None, ticket: None, began: Duration::ZERO }
+        Self { token: None, ticket: None, is_look: true, began: Duration::ZERO }
     }
 }
 
