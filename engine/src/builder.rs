@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use crate::actors::births::Births;
 use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
+use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::Metrics;
@@ -282,6 +283,7 @@ impl EngineBuilder {
             watchers,
             timekeeper,
             dispatcher: Dispatcher::default(),
+            doorkeeper: Doorkeeper::default(),
             materials: Materials::default(),
             births: Births::default(),
             hints: Hints::default(),

@@ -12,6 +12,7 @@ pub(crate) mod commands;
 mod creating;
 pub(crate) mod delivering;
 pub(crate) mod dispatcher;
+pub(crate) mod doorkeeper;
 mod failure;
 mod firing;
 pub(crate) mod hints;
