@@ -1,5 +1,7 @@
 //! A transaction's first commit: the bill number rule, the record, its first step.
 
+use std::sync::Arc;
+
 use crate::Error;
 use crate::channel::CodeManifest;
 use crate::directory::LoadedAccount;
@@ -66,7 +68,7 @@ impl Keeper {
         Err(Failure::Refused(Error::Busy))
     }
 
-    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&CodeManifest, Failure> {
+    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&Arc<CodeManifest>, Failure> {
         let rules = self.inner.adapters.rules(&account.record.adapter, &draft.channel);
         rules.ok_or_else(|| Failure::Refused(Error::UnknownChannel(draft.channel.to_string())))
     }

@@ -30,7 +30,7 @@ pub(crate) struct Held {
     pub(super) seen: Seq,
     pub(super) bill: Bill,
     pub(super) bill_seen: Seq,
-    pub(super) rules: CodeManifest,
+    pub(super) rules: Arc<CodeManifest>,
 }
 
 impl Held {
@@ -51,14 +51,18 @@ impl Held {
 }
 
 /// The manifest by which a record is kept: of its code, as the adapter of its account serves it.
-async fn rules_of(inner: &Inner, record: &Transaction) -> Result<CodeManifest, Error> {
+async fn rules_of(inner: &Inner, record: &Transaction) -> Result<Arc<CodeManifest>, Error> {
     let attempt =
         record.attempts.last().ok_or_else(|| Error::Internal(format!("transaction {} has no attempt", record.id)))?;
     let account = account_of(inner, attempt.account_id).await?;
     rules_by(inner, &account, record).cloned()
 }
 
-fn rules_by<'a>(inner: &'a Inner, account: &LoadedAccount, record: &Transaction) -> Result<&'a CodeManifest, Error> {
+fn rules_by<'a>(
+    inner: &'a Inner,
+    account: &LoadedAccount,
+    record: &Transaction,
+) -> Result<&'a Arc<CodeManifest>, Error> {
     let adapter = &account.record.adapter;
     inner
         .adapters
@@ -85,9 +89,9 @@ pub(crate) struct Keeper {
     pub(super) inner: Arc<Inner>,
     pub(super) held: Option<Held>,
     /// Whether `resume` has said what goes on.
-    resumed: bool,
+    pub(super) resumed: bool,
     /// Answers to calls that are awaited.
-    calling: usize,
+    pub(super) calling: usize,
 }
 
 impl Keeper {

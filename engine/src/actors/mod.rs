@@ -25,6 +25,7 @@ pub(crate) mod metrics;
 pub(crate) mod owners;
 mod pace;
 pub(crate) mod reader;
+mod rest;
 pub(crate) mod router;
 pub(crate) mod set_aside;
 mod stalled;

@@ -145,7 +145,7 @@ impl Inner {
 
     fn rules(&self, account: &LoadedAccount, code: &ChannelCode) -> Result<&CodeManifest, Error> {
         let rules = self.adapters.rules(&account.record.adapter, code);
-        rules.ok_or_else(|| Error::UnknownChannel(code.to_string()))
+        rules.map(Arc::as_ref).ok_or_else(|| Error::UnknownChannel(code.to_string()))
     }
 
     fn draft(&self, scope: Scope, request: CreateTransaction, account: &LoadedAccount) -> Draft {
