@@ -13,6 +13,8 @@ pub(crate) struct Adapters {
     named: BTreeMap<String, Arc<dyn Adapter>>,
     /// Names in the order the adapters were given.
     order: Vec<String>,
+    /// The rules of every code by the adapter's name: what is live holds them, so that they are there once.
+    rules: BTreeMap<String, BTreeMap<ChannelCode, Arc<CodeManifest>>>,
 }
 
 impl Adapters {
@@ -26,6 +28,8 @@ impl Adapters {
             return Err(Error::field("adapter", format!("there are two adapters called {name}")));
         }
         self.order.push(name.clone());
+        let codes = adapter.manifest().codes.iter().map(|rules| (rules.code.clone(), Arc::new(rules.clone())));
+        self.rules.insert(name.clone(), codes.collect());
         self.named.insert(name, adapter);
         Ok(())
     }
@@ -42,13 +46,13 @@ impl Adapters {
     }
 
     /// The manifest of a code as one adapter serves it.
-    pub fn rules(&self, adapter: &str, code: &ChannelCode) -> Option<&CodeManifest> {
-        self.named.get(adapter)?.manifest().code(code)
+    pub fn rules(&self, adapter: &str, code: &ChannelCode) -> Option<&Arc<CodeManifest>> {
+        self.rules.get(adapter)?.get(code)
     }
 
     /// The manifest of a code, of the first adapter that serves it.
     pub fn manifest_of(&self, code: &ChannelCode) -> Option<&CodeManifest> {
-        self.order.iter().find_map(|name| self.rules(name, code))
+        self.order.iter().find_map(|name| self.rules(name, code)).map(Arc::as_ref)
     }
 
     /// One manifest for every code that is served.

@@ -1,5 +1,6 @@
 //! Puts an engine together and starts it.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use futures_util::future::BoxFuture;
 use crate::actors::births::Births;
 use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
+use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::Metrics;
@@ -37,6 +39,8 @@ use crate::{Error, store};
 
 /// Bytes of a webhook's answer that are read.
 const WEBHOOK_BODY_MAX: usize = 64 * 1024;
+/// Questions a second of one account when nobody says.
+const QUERY_RATE: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
 /// Calls of one function at once.
 const FUNCTION_CALLS_MAX: usize = 32;
 
@@ -78,6 +82,7 @@ impl EngineBuilder {
                 guard: GuardPolicy::default(),
                 schedule: Schedule::default(),
                 webhook_deadline: Duration::from_secs(15),
+                query_rate: QUERY_RATE,
                 drain_limit: Duration::from_secs(30),
                 arbiters: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
@@ -184,6 +189,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How many questions a second an account is asked at most, closes included; 200 when nobody says. What creates or
+    /// charges is not counted, and does not wait for it.
+    #[must_use]
+    pub fn query_rate(mut self, per_second: NonZeroU32) -> Self {
+        self.settings.query_rate = per_second;
+        self
+    }
+
     /// How old request signs may be.
     #[must_use]
     pub fn sign_rules(mut self, rules: SignRules) -> Self {
@@ -260,6 +273,7 @@ impl EngineBuilder {
             watchers,
             timekeeper,
             dispatcher: Dispatcher::default(),
+            doorkeeper: Doorkeeper::default(),
             materials: Materials::default(),
             births: Births::default(),
             hints: Hints::default(),

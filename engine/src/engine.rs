@@ -10,6 +10,7 @@ use crate::actors::births::Births;
 use crate::actors::calls;
 use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
+use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::{Metrics, MetricsSnapshot};
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub watchers: Arc<Watchers>,
     pub timekeeper: Arc<Timekeeper>,
     pub dispatcher: Dispatcher,
+    pub doorkeeper: Doorkeeper,
     pub materials: Materials,
     pub births: Births,
     pub hints: Hints,

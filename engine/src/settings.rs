@@ -1,5 +1,6 @@
 //! What a host sets once, before the engine starts.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::SignRules;
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub schedule: Schedule,
     /// For one webhook try, whole.
     pub webhook_deadline: Duration,
+    /// Questions a second of one account.
+    pub query_rate: NonZeroU32,
     /// How long shutting down waits when nobody says.
     pub drain_limit: Duration,
     /// Number of arbiter threads.

@@ -1,5 +1,7 @@
 //! A transaction's first commit: the bill number rule, the record, its first step.
 
+use std::sync::Arc;
+
 use crate::Error;
 use crate::channel::CodeManifest;
 use crate::directory::LoadedAccount;
@@ -53,7 +55,10 @@ impl Keeper {
                     let bill = step.bill.take().ok_or_else(|| Error::Internal("a bill row was made".to_owned()))?;
                     self.held = Some(Held { record, seen: committed.seq, bill, bill_seen: committed.seq, rules });
                     self.inner.metrics.commits.add(1);
-                    self.hand_on(step.effects, Handed { token: None, ticket: None, began: now.monotonic });
+                    self.hand_on(
+                        step.effects,
+                        Handed { token: None, ticket: None, is_look: false, began: now.monotonic },
+                    );
                     return self.settled();
                 }
                 Err(CommitError::Conflict(_) | CommitError::Stale) => {}
@@ -63,7 +68,7 @@ impl Keeper {
         Err(Failure::Refused(Error::Busy))
     }
 
-    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&CodeManifest, Failure> {
+    fn rules_for(&self, account: &LoadedAccount, draft: &machine::Draft) -> Result<&Arc<CodeManifest>, Failure> {
         let rules = self.inner.adapters.rules(&account.record.adapter, &draft.channel);
         rules.ok_or_else(|| Failure::Refused(Error::UnknownChannel(draft.channel.to_string())))
     }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::Error;
 use crate::engine::Inner;
-use crate::model::{Delivery, DeliveryId, SubscriptionId, Transaction, TransactionId};
+use crate::model::{AccountId, Delivery, DeliveryId, SubscriptionId, Transaction, TransactionId};
 use crate::store::keys::{self, Due};
 use crate::store::{Batch, RowKey, Seq, Store, StoreError, notes, records};
 
@@ -22,14 +22,17 @@ const PATIENCE: u32 = 40;
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// Tells a transaction that its time has come.
-pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
+/// Tells a transaction that its time has come. `has_waited`: its account had no room for the question before.
+pub(super) fn transaction(inner: &Arc<Inner>, due: Due, has_waited: bool, permit: OwnedSemaphorePermit) {
     let owner = Arc::clone(inner);
     inner.commands.spawn(async move {
         // Held here too until the record is not busy: so many may wait for theirs, and no more.
         let ticket = Ticket::place(permit, Arc::clone(&owner.timekeeper.wake));
         let mut wait = FIRST_WAIT;
         for _ in 0..PATIENCE {
+            if let Some(account) = crowded(&owner, due, has_waited).await {
+                return owner.timekeeper.stall(account, due);
+            }
             let (message, answer) = TransactionMessage::new(What::Due(due.at), Some(ticket.clone()));
             let Some(system) = owner.system() else { return };
             system.transactions().send(TransactionId(due.id), message);
@@ -42,13 +45,26 @@ pub(super) fn transaction(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePe
                 Ok(Err(Error::NotFound("transaction"))) => return remove(&owner, &[due]).await,
                 Ok(Ok(_) | Err(Error::Conflict(_))) => return remove_stranger(&owner, due).await,
                 Err(_) => return,
-                // Its account has no room for the question: nothing was counted, and it is offered again.
-                Ok(Err(Error::LimitReached(_))) => break,
+                // Its account has no room for the question any more: nothing was counted.
+                Ok(Err(Error::LimitReached(_))) => {}
                 Ok(Err(why)) => return tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait"),
             }
         }
         owner.timekeeper.not_taken(&[due]);
     });
+}
+
+/// The account of a due transaction, if that has no room for one more question, or others wait for it already. The record
+/// is read for that while there is such an account at all, so that nobody wakes it in vain.
+async fn crowded(inner: &Inner, due: Due, has_waited: bool) -> Option<AccountId> {
+    if !inner.dispatcher.is_crowded() && (has_waited || !inner.timekeeper.has_stalled()) {
+        return None;
+    }
+    let key = keys::transaction(TransactionId(due.id));
+    let (record, _) = inner.reader.record::<Transaction>(key).await.ok()?;
+    let account = record?.attempts.last()?.account_id;
+    let full = inner.dispatcher.room(account) == 0;
+    (full || !has_waited && inner.timekeeper.stalls(account)).then_some(account)
 }
 
 /// Removes the row of a record that nothing works on until an operator retries it, which writes the row again; only

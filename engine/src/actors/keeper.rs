@@ -30,7 +30,7 @@ pub(crate) struct Held {
     pub(super) seen: Seq,
     pub(super) bill: Bill,
     pub(super) bill_seen: Seq,
-    pub(super) rules: CodeManifest,
+    pub(super) rules: Arc<CodeManifest>,
 }
 
 impl Held {
@@ -51,14 +51,18 @@ impl Held {
 }
 
 /// The manifest by which a record is kept: of its code, as the adapter of its account serves it.
-async fn rules_of(inner: &Inner, record: &Transaction) -> Result<CodeManifest, Error> {
+async fn rules_of(inner: &Inner, record: &Transaction) -> Result<Arc<CodeManifest>, Error> {
     let attempt =
         record.attempts.last().ok_or_else(|| Error::Internal(format!("transaction {} has no attempt", record.id)))?;
     let account = account_of(inner, attempt.account_id).await?;
     rules_by(inner, &account, record).cloned()
 }
 
-fn rules_by<'a>(inner: &'a Inner, account: &LoadedAccount, record: &Transaction) -> Result<&'a CodeManifest, Error> {
+fn rules_by<'a>(
+    inner: &'a Inner,
+    account: &LoadedAccount,
+    record: &Transaction,
+) -> Result<&'a Arc<CodeManifest>, Error> {
     let adapter = &account.record.adapter;
     inner
         .adapters
@@ -85,9 +89,9 @@ pub(crate) struct Keeper {
     pub(super) inner: Arc<Inner>,
     pub(super) held: Option<Held>,
     /// Whether `resume` has said what goes on.
-    resumed: bool,
+    pub(super) resumed: bool,
     /// Answers to calls that are awaited.
-    calling: usize,
+    pub(super) calling: usize,
 }
 
 impl Keeper {
@@ -154,7 +158,7 @@ impl Keeper {
     /// Whether the account of the newest attempt can take another question.
     fn may_look(&self) -> bool {
         let attempt = self.held.as_ref().and_then(|held| held.record.attempts.last());
-        attempt.is_none_or(|attempt| self.inner.dispatcher.has_room(attempt.account_id))
+        attempt.is_none_or(|attempt| self.inner.dispatcher.room(attempt.account_id) > 0)
     }
 
     /// Whether the row of the due table is there.
@@ -218,7 +222,8 @@ impl Keeper {
                 Err(Refusal::TokenKnown) => return self.settled(),
                 Err(why) => return Err(Failure::Refused(refused(&why))),
             };
-            let handed = Handed { token: token.clone(), ticket: ticket.clone(), began };
+            let is_look = input == Input::Due;
+            let handed = Handed { token: token.clone(), ticket: ticket.clone(), is_look, began };
             if !step.changed && idempotency.is_none() {
                 self.hand_on(step.effects, handed);
                 return self.settled();
@@ -315,6 +320,7 @@ impl Keeper {
                 resign,
                 token: handed.token.clone(),
                 ticket: handed.ticket.clone(),
+                is_look: handed.is_look,
                 leave_by: handed.began.saturating_add(machine::START_MAX),
             };
             self.inner.dispatcher.hand(&self.inner, job);
@@ -341,14 +347,16 @@ pub(super) struct Handed {
     /// The payer's token, of a charge.
     pub token: Option<Arc<Secret>>,
     pub ticket: Option<Ticket>,
+    /// Whether the passing of time made the step.
+    pub is_look: bool,
     /// When the step was made that they follow from, by the monotonic clock.
     pub began: Duration,
 }
 
 impl Handed {
-    /// Of questions, which may leave at any time.
+    /// Of questions that nobody waits for, which may leave at any time.
     fn none() -> Self {
-        Self { token: None, ticket: None, began: Duration::ZERO }
+        Self { token: None, ticket: None, is_look: true, began: Duration::ZERO }
     }
 }
 

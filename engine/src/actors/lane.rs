@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::model::{RawId, Timestamp};
+use crate::model::{AccountId, RawId, Timestamp};
 use crate::store::keys::{Due, DueKind};
+
+use super::stalled::Stalled;
 
 /// Rows in memory that wait for their time; twice as many for a moment.
 pub(super) const NEAR_MAX: usize = 16_384;
@@ -31,6 +33,8 @@ pub(super) struct Lane {
     offered: BTreeMap<Due, Duration>,
     /// Handed over, as many as fit: they are not offered again for a while, and hold nobody up.
     given: BTreeMap<Due, Duration>,
+    /// Waiting for their accounts: they are not offered before those can be asked about them.
+    stalled: Stalled,
     /// Rows before this one are known.
     known_to: Due,
     /// Up to where the rows that are known have been gone through again; `None`: that is not being done.
@@ -67,6 +71,7 @@ impl Lane {
             again: BTreeSet::new(),
             offered: BTreeMap::new(),
             given: BTreeMap::new(),
+            stalled: Stalled::default(),
             known_to: first(),
             anew: None,
             reads: Reads::Void,
@@ -98,15 +103,33 @@ impl Lane {
         }
     }
 
-    /// Whether it is on its way to somebody, or there.
+    /// A row was offered, and its account has no room for the question.
+    pub fn stall(&mut self, account: AccountId, due: Due) {
+        if self.offered.remove(&due).is_some() {
+            self.stalled.put(account, due);
+        }
+    }
+
+    /// Whether rows wait for any account.
+    pub fn has_stalled(&self) -> bool {
+        self.stalled.len() > 0
+    }
+
+    /// Whether rows wait for that account.
+    pub fn stalls(&self, account: AccountId) -> bool {
+        self.stalled.waits_for(account)
+    }
+
+    /// Whether it is on its way to somebody, or there, or waits for its account.
     fn is_out(&self, due: &Due) -> bool {
-        self.offered.contains_key(due) || self.given.contains_key(due)
+        self.offered.contains_key(due) || self.given.contains_key(due) || self.stalled.contains(due)
     }
 
     /// Rows whose time has come and that are not done with.
     pub fn backlog(&self, now: Timestamp) -> usize {
         self.offered.len()
             + self.given.len()
+            + self.stalled.len()
             + self.again.len()
             + self.near.iter().take_while(|due| due.at <= now).count()
     }
@@ -139,6 +162,7 @@ impl Lane {
         self.again.remove(&due);
         self.offered.remove(&due);
         self.given.remove(&due);
+        self.stalled.remove(&due);
         false
     }
 
@@ -168,6 +192,19 @@ impl Lane {
             self.offered.insert(next, monotonic);
             due.push(next);
         }
+        due
+    }
+
+    /// Up to `room` rows that waited for their accounts, of each as many as it has room for, oldest first.
+    pub fn take_stalled(&mut self, monotonic: Duration, room: usize, room_of: impl Fn(AccountId) -> usize) -> Vec<Due> {
+        let mut due = Vec::new();
+        for account in self.stalled.accounts() {
+            let left = room.min(OFFERED_MAX.saturating_sub(self.offered.len())).saturating_sub(due.len());
+            if left > 0 {
+                due.extend(self.stalled.take(account, left.min(room_of(account))));
+            }
+        }
+        self.offered.extend(due.iter().map(|due| (*due, monotonic)));
         due
     }
 

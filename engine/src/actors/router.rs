@@ -116,6 +116,10 @@ impl<K: Kind> Router<K> {
             return;
         };
         let Some(Envelope { body, permit, .. }) = entry.waiting.pop_front() else { return };
+        if entry.waiting.is_empty() {
+            // Room for a few messages is a quarter of what a live actor takes, and most wait with none.
+            entry.waiting.shrink_to_fit();
+        }
         entry.actor = Some(actor.clone());
         entry.occupied = true;
         let (done, report) = oneshot::channel();

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::Error;
 use crate::engine::Inner;
-use crate::model::{RawId, Timestamp};
+use crate::model::{AccountId, RawId, Timestamp};
 use crate::store::keys::{self, Due, DueKind};
 use crate::store::{CommitListener, Health, Put, Scan, Seq, Store, Table};
 
@@ -88,6 +88,21 @@ impl Timekeeper {
         }
     }
 
+    /// A due transaction whose account has no room for the question: it waits until there is some.
+    pub fn stall(&self, account: AccountId, due: Due) {
+        self.lanes()[0].stall(account, due);
+    }
+
+    /// Whether due transactions wait for any account.
+    pub fn has_stalled(&self) -> bool {
+        self.lanes()[0].has_stalled()
+    }
+
+    /// Whether due transactions wait for that account.
+    pub fn stalls(&self, account: AccountId) -> bool {
+        self.lanes()[0].stalls(account)
+    }
+
     /// Rows whose time has come and that are not done with.
     pub fn backlog(&self, now: Timestamp) -> usize {
         self.lanes().iter().map(|lane| lane.backlog(now)).sum()
@@ -146,9 +161,14 @@ impl Timekeeper {
     fn fire(&self, inner: &Arc<Inner>) {
         let now = inner.clock.now();
         let take = |index: usize, room: usize| self.lanes()[index].take_due(now.wall, now.monotonic, room);
-        for due in take(0, self.transactions.available_permits()) {
+        // An account's room is looked up under the lanes' lock, and never the other way round.
+        let room = self.transactions.available_permits();
+        let stalled = self.lanes()[0].take_stalled(now.monotonic, room, |account| inner.dispatcher.room(account));
+        let new = take(0, room.saturating_sub(stalled.len()));
+        let has_waited = std::iter::repeat_n(true, stalled.len()).chain(std::iter::repeat(false));
+        for (due, has_waited) in stalled.into_iter().chain(new).zip(has_waited) {
             match Arc::clone(&self.transactions).try_acquire_owned() {
-                Ok(permit) => firing::transaction(inner, due, permit),
+                Ok(permit) => firing::transaction(inner, due, has_waited, permit),
                 Err(_) => self.not_taken(&[due]),
             }
         }

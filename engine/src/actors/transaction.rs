@@ -17,6 +17,7 @@ use crate::secrets::Secret;
 
 use super::failure::Failure;
 use super::keeper::{Held, Keeper};
+use super::rest::Rest;
 use super::router::{Report, Work};
 use super::ticket::Ticket;
 
@@ -110,9 +111,14 @@ impl LoadedTransaction {
 }
 
 /// One writer for one record.
-pub(crate) struct TransactionActor {
-    /// Absent while it is being worked with.
-    keeper: Option<Keeper>,
+pub(crate) struct TransactionActor(State);
+
+enum State {
+    /// It is new, and its first message is on its way.
+    Awake(Box<Keeper>),
+    AtRest(Rest),
+    /// Its keeper is being worked with.
+    AtWork,
 }
 
 impl TransactionActor {
@@ -127,7 +133,7 @@ impl TransactionActor {
     }
 
     fn spawn(keeper: Keeper) -> actix::Addr<Self> {
-        Self::create(|_| Self { keeper: Some(keeper) })
+        Self::create(|_| Self(State::Awake(Box::new(keeper))))
     }
 }
 
@@ -139,11 +145,20 @@ impl Handler<Work<TransactionMessage>> for TransactionActor {
     type Result = ();
 
     fn handle(&mut self, Work { body, done }: Work<TransactionMessage>, context: &mut Context<Self>) {
-        let Some(mut keeper) = self.keeper.take() else {
-            // It cannot happen while `wait` holds the mailbox; if it does, the record is read again.
-            body.refuse(Error::Busy);
-            let _ = done.send(Report::Reload);
-            return;
+        let keeper = match std::mem::replace(&mut self.0, State::AtWork) {
+            State::Awake(keeper) => Ok(*keeper),
+            State::AtRest(rest) => rest.end(),
+            // It cannot happen while `wait` holds the mailbox.
+            State::AtWork => Err(Error::Busy),
+        };
+        let mut keeper = match keeper {
+            Ok(keeper) => keeper,
+            Err(why) => {
+                // Nothing was done, and the record is read again.
+                body.refuse(why);
+                let _ = done.send(Report::Reload);
+                return;
+            }
         };
         let work = async move {
             let TransactionMessage { what, reply, ticket } = body;
@@ -153,7 +168,7 @@ impl Handler<Work<TransactionMessage>> for TransactionActor {
         // `wait` and not `spawn`: a later message must not see the record between its step and its commit (fact 5).
         context.wait(work.into_actor(self).map(|(keeper, ended, reply, done), actor, _| {
             let calling = keeper.calling();
-            actor.keeper = Some(keeper);
+            actor.0 = State::AtRest(Rest::of(keeper));
             let (answer, report) = match ended {
                 Ok(settled) => (Ok(settled), Report::Well { calling }),
                 Err(Failure::Refused(why)) => (Err(why), Report::Well { calling }),

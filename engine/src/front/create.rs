@@ -145,7 +145,7 @@ impl Inner {
 
     fn rules(&self, account: &LoadedAccount, code: &ChannelCode) -> Result<&CodeManifest, Error> {
         let rules = self.adapters.rules(&account.record.adapter, code);
-        rules.ok_or_else(|| Error::UnknownChannel(code.to_string()))
+        rules.map(Arc::as_ref).ok_or_else(|| Error::UnknownChannel(code.to_string()))
     }
 
     fn draft(&self, scope: Scope, request: CreateTransaction, account: &LoadedAccount) -> Draft {
@@ -203,6 +203,7 @@ impl Inner {
     ) -> Result<Settled, Error> {
         let (message, answer) = TransactionMessage::new(what, ticket);
         let system = self.system().ok_or(Error::ShuttingDown)?;
+        let _inside = self.doorkeeper.enter(id.0);
         system.transactions().send(id, message);
         // An actor that died of the message has told its router, not us; what it committed before is not known here.
         answer.await.unwrap_or_else(|_| Err(Error::Internal("the actor died of this message".to_owned())))

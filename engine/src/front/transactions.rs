@@ -72,7 +72,7 @@ impl Engine {
         wait: Duration,
         idempotency: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = Arc::clone(self.inner());
+        let inner = self.at_the_door(id)?;
         self.detached(async move {
             inner.own_transaction(scope, id).await?;
             inner.ask_and_wait(id, input, Carried { idempotency, ..Carried::default() }, wait).await
@@ -93,7 +93,7 @@ impl Engine {
         request: Authorize,
         idem: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = Arc::clone(self.inner());
+        let inner = self.at_the_door(id)?;
         self.detached(async move { inner.authorize(scope, id, request, idem).await }).await
     }
 
@@ -191,9 +191,19 @@ impl Engine {
         input: Input,
         idempotency: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = Arc::clone(self.inner());
+        let inner = self.at_the_door(id)?;
         let carried = Carried { idempotency, ..Carried::default() };
         self.detached(async move { inner.command(id, input, carried, None).await }).await
+    }
+
+    /// Sends a caller away while too many wait for a transaction already, before anything is done for him.
+    fn at_the_door(&self, id: TransactionId) -> Result<Arc<Inner>, Error> {
+        let inner = Arc::clone(self.inner());
+        if inner.doorkeeper.is_full(id.0) {
+            inner.metrics.busy.add(1);
+            return Err(Error::Busy);
+        }
+        Ok(inner)
     }
 }
 

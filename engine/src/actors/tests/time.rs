@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::world::World;
 use crate::channel::http::SendFailure;
-use crate::model::DeliveryState;
+use crate::model::{DeliveryState, TransactionId};
 use crate::store::{Scan, Store, Table};
 
 fn due_rows(world: &World) -> usize {
@@ -67,10 +69,57 @@ async fn many_due_at_once_are_worked_off_and_new_ones_go_first() {
     let place = log.iter().position(|line| *line == format!("create/{}", new.id)).expect("it was sent");
     assert!(place < MANY + 200, "the new one came at {place}");
     for id in ids {
-        world.status(id, "succeeded").await;
+        world.until("it is paid", async || status_while_time_passes(&world, id).await == "succeeded").await;
     }
     world.status(new.id, "awaiting_payer").await;
     assert_eq!(due_rows(&world), 1);
+}
+
+async fn status_while_time_passes(world: &World, id: TransactionId) -> &'static str {
+    world.clock.advance(Duration::from_millis(10));
+    world.engine.inner().transaction_row(id).await.expect("it is there").status.name()
+}
+
+#[tokio::test]
+async fn an_account_is_asked_so_often_and_no_oftener() {
+    // Of many that are due together a second's worth is asked about at once, then so many a second and no more, each once;
+    // meanwhile creates leave at once, and so do the questions of whoever waits for the answer, in their turn.
+    const MANY: usize = 1_700;
+    const A_SECOND: usize = 200;
+    let world = World::new().await;
+    let bills: Vec<String> = (0..MANY).map(|index| format!("old-{index}")).collect();
+    for bill in &bills {
+        world.create(bill).await.expect("created");
+    }
+    world.clock.advance(Duration::from_mins(5));
+    world.within(world.provider.asked("query", A_SECOND)).await;
+    let offered = async || world.engine.metrics().due_backlog >= MANY - A_SECOND - 256 - 512;
+    world.until("the rest is due and waits", offered).await;
+    for second in 1..8 {
+        let new = world.create(&format!("new-{second}")).await.expect("created").transaction;
+        assert_eq!(new.status.name(), "awaiting_payer");
+        assert_eq!(world.provider.count("query"), A_SECOND * second, "in second {second}");
+        // Not in one leap: a wait that nobody had begun yet would begin at its end.
+        for _ in 0..A_SECOND {
+            let asked = world.provider.count("query");
+            world.clock.advance(Duration::from_millis(5));
+            world.within(world.provider.asked("query", asked + 1)).await;
+        }
+    }
+    let wanted = world.create("wanted").await.expect("created").transaction.id;
+    let mut asked = std::pin::pin!(world.engine.query_transaction(world.scope, wanted, Duration::from_secs(10), None));
+    let mut answered = false;
+    while !answered {
+        world.clock.advance(Duration::from_millis(5));
+        answered = asked.as_mut().now_or_never().is_some();
+        tokio::task::yield_now().await;
+    }
+    assert!(world.provider.count("query") < MANY, "it went before the rest");
+    let all = async || {
+        world.clock.advance(Duration::from_millis(5));
+        world.provider.count("query") > MANY
+    };
+    world.until("all were asked about", all).await;
 }
 
 #[tokio::test]
