@@ -30,6 +30,7 @@ pub struct Doors {
 
 /// The times of one payment, in microseconds.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "units stand last in every name")]
 pub struct Times {
     /// From asking for it to the answer.
     pub created_us: u64,
@@ -106,12 +107,11 @@ pub async fn payer(
         let id = id_of(&made)?;
         let told = waiting.expect(id.clone());
         let paying = clock.now().monotonic;
-        let paid = match &mut provider {
-            Some(provider) => provider.ask(&request("POST", &format!("/payer/{id}"), "", "")).await?,
-            None => {
-                let path = format!("/sandbox/transactions/{id}/pay");
-                server.ask(&request("POST", &path, &doors.api_key, "{}")).await?
-            }
+        let paid = if let Some(provider) = &mut provider {
+            provider.ask(&request("POST", &format!("/payer/{id}"), "", "")).await?
+        } else {
+            let path = format!("/sandbox/transactions/{id}/pay");
+            server.ask(&request("POST", &path, &doors.api_key, "{}")).await?
         };
         if paid.status() != 200 {
             return Err(refusal("paying", &paid));

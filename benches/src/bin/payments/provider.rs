@@ -61,17 +61,16 @@ async fn start() -> Result<std::net::SocketAddr, Failure> {
 async fn serve(stream: TcpStream, simulator: &Simulator) -> io::Result<()> {
     let mut wire = Wire::new(stream)?;
     while let Some(message) = wire.read().await? {
-        let reply = match message.path().strip_prefix("/payer/") {
-            Some(number) => match simulator.payer(number, PayerCommand::Pay) {
+        let reply = if let Some(number) = message.path().strip_prefix("/payer/") {
+            match simulator.payer(number, PayerCommand::Pay) {
                 Ok(_) => answer(200, &[], b""),
                 Err(why) => answer(409, &[], why.to_string().as_bytes()),
-            },
-            None => {
-                let headers: Vec<_> = message.headers().collect();
-                let served = simulator.handle(message.method(), message.path(), &headers, &message.body);
-                let Some(reply) = served.reply() else { return Ok(()) };
-                answer(reply.status, &reply.headers, &reply.body)
             }
+        } else {
+            let headers: Vec<_> = message.headers().collect();
+            let served = simulator.handle(message.method(), message.path(), &headers, &message.body);
+            let Some(reply) = served.reply() else { return Ok(()) };
+            answer(reply.status, &reply.headers, &reply.body)
         };
         wire.write(&reply).await?;
     }

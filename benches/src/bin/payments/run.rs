@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::{Failure, Provider};
 
 /// How long anything that must come may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]

@@ -46,7 +46,7 @@ pub fn run(orders: &Orders) -> Result<(), Failure> {
     child::tell(&json!({ "opened_ms": 0 }))?;
     child::wait_for_go()?;
     let me = std::process::id();
-    let (began, spent) = (system.now().monotonic, cpu_time(me)?);
+    let (began, cpu_before) = (system.now().monotonic, cpu_time(me)?);
     let (sent, deadline) = (Arc::new(AtomicU64::new(0)), Duration::from_millis(orders.deadline_ms));
     let limit = Duration::from_secs(orders.limit_s);
     let answered = runtime.block_on(async {
@@ -80,7 +80,7 @@ pub fn run(orders: &Orders) -> Result<(), Failure> {
     let told = Told {
         tries: sent.load(Ordering::Relaxed),
         elapsed_us: u64::try_from(system.now().monotonic.saturating_sub(began).as_micros())?,
-        cpu_us: u64::try_from(cpu_time(me)?.saturating_sub(spent).as_micros())?,
+        cpu_us: u64::try_from(cpu_time(me)?.saturating_sub(cpu_before).as_micros())?,
         resident: memory(me)?.resident,
         late_ms: Vec::new(),
     };

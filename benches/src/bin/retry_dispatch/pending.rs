@@ -22,7 +22,7 @@ const WORKS: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy)]
 pub struct Pending {
     /// Deliveries that are pending.
-    pub pending: u64,
+    pub count: u64,
     /// Those that are due.
     pub due: u64,
     /// Bytes that the engine held when it had started.
@@ -66,7 +66,7 @@ pub async fn measure(world: &World, clock: &System, count: u64) -> Result<Pendin
     second.kill()?;
     let number = |said: &Value, name: &str| said[name].as_u64().ok_or_else(|| format!("an engine said {said}"));
     Ok(Pending {
-        pending: count,
+        count,
         due: (0..count).filter(|number| number % (DUE_ONE_OF * 64) < 64).map(|_| 1).sum(),
         resident_started: number(&started, "resident")?,
         resident_working: number(&working, "resident")?,

@@ -36,11 +36,11 @@ impl World {
     pub async fn new(settings: &Settings, parent: &Path) -> Result<Self, Failure> {
         let manners = manners(settings);
         let came = Arc::new(AtomicU64::new(0));
-        let heard = Arc::clone(&came);
-        let hears = Arc::new(move |_: usize, _: &maxpay_benches::wire::Message| {
-            heard.fetch_add(1, Ordering::Relaxed);
+        let counting = Arc::clone(&came);
+        let heard = Arc::new(move |_: usize, _: &maxpay_benches::wire::Message| {
+            counting.fetch_add(1, Ordering::Relaxed);
         });
-        let receivers = Receivers::start(&manners, hears).await?;
+        let receivers = Receivers::start(&manners, heard).await?;
         let folder = tempfile::Builder::new().prefix("retry-dispatch-").tempdir_in(parent)?;
         let merchants = merchants(&folder.path().join("empty"), &receivers.addresses).await?;
         Ok(Self { manners, receivers, merchants, came, folder, deadline_ms: settings.deadline_ms })

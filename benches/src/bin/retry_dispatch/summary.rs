@@ -104,7 +104,7 @@ fn pending_table(report: &mut Report, pending: &Pending) {
     let mut row = |what: &str, value: u64, unit: &str| {
         table.row(vec![what.to_owned(), grouped(value), unit.to_owned()]);
     };
-    row("pending", pending.pending, "");
+    row("pending", pending.count, "");
     row("of these due", pending.due, "");
     row("memory when started", pending.resident_started / (1 << 20), "MiB");
     row("memory after 2 s of dispatching", pending.resident_working / (1 << 20), "MiB");
@@ -116,7 +116,7 @@ fn pending_table(report: &mut Report, pending: &Pending) {
     report.figure(
         "pending",
         json!({
-            "pending": pending.pending,
+            "pending": pending.count,
             "due": pending.due,
             "resident_started_bytes": pending.resident_started,
             "resident_working_bytes": pending.resident_working,
