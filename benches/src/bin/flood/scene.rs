@@ -241,11 +241,8 @@ async fn call(scene: Arc<Scene>, crowd: Crowd, pause: Option<Duration>, over: Ar
             Crowd::Readers => scene.read(scene.flooded).await,
             Crowd::Flooders | Crowd::Paced | Crowd::Quiet => scene.ask(scene.flooded).await,
         };
-        if answer.is_ok() {
-            answered += 1
-        } else {
-            busy += 1
-        }
+        let told = if answer.is_ok() { &mut answered } else { &mut busy };
+        *told += 1;
         match &mut ticks {
             Some(ticks) => drop(ticks.tick().await),
             // An answer that was there at once must not keep the thread from the others of the crowd.
@@ -280,9 +277,9 @@ async fn pay_often(scene: Arc<Scene>, ends: Duration) -> ([Vec<u64>; 2], u64) {
         });
     }
     let (mut waits_us, mut failed) = ([Vec::new(), Vec::new()], 0);
-    for paid in under_way.join_all().await {
-        match paid {
-            Ok((place, wait_us)) => waits_us[place].push(wait_us),
+    for made in under_way.join_all().await {
+        match made {
+            Ok((place, us)) => waits_us[place].push(us),
             Err(_) => failed += 1,
         }
     }

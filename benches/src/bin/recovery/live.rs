@@ -113,8 +113,9 @@ async fn wake(engine: &Engine, ids: &[TransactionId]) -> Result<(), Failure> {
         for answer in under_way.join_all().await {
             // There is nothing to accept: whoever says so has looked at its record.
             match answer {
-                Err(Error::NotFound(_) | Error::Conflict(_) | Error::Invalid { .. }) => {}
-                other => return Err(format!("a transaction was woken with {other:?}").into()),
+                Err(Error::Conflict(_)) => {}
+                Err(why) => return Err(why.into()),
+                Ok(_) => return Err("there was something to accept".into()),
             }
         }
     }
