@@ -180,6 +180,8 @@ impl Merchants {
                     }
                     return;
                 }
+                // It has ended: there is nothing to close.
+                Ok((409, _)) => return self.counts.add("closes refused: it has ended"),
                 Ok(_) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
