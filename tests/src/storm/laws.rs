@@ -241,7 +241,7 @@ fn judge_bills(found: &Found, book: &Book, violations: &mut Vec<Violation>) {
 #[cfg(test)]
 mod tests {
     use maxpay_adapters::sandbox::simulator::LedgerPayment;
-    use maxpay_engine::model::{Currency, Door, Money, Timestamp};
+    use maxpay_engine::model::{Currency, Money, Timestamp};
 
     use super::*;
 
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn broken(shown: Option<Shown>, ledger: Vec<LedgerRow>, taken: Vec<(&'static str, Taken)>) -> Vec<Law> {
-        let told = Entry { door: Door::Native, bill_num: "n-1".to_owned(), amount: 100, told_paid: false };
+        let told = Entry { bill_num: "n-1".to_owned(), amount: 100, told_paid: false };
         let shown = shown.into_iter().map(|shown| (shown.id.clone(), shown)).collect();
         let found = Found { shown, ledger, told: BTreeMap::from([(ID.to_owned(), told)]), taken };
         judge(&found, &Book::default()).iter().map(|violation| violation.law).collect()
