@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use maxpay_engine::model::Door;
-
 /// A transaction that the server has told a merchant of.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Through which API.
-    pub door: Door,
     /// Its bill number.
     pub bill_num: String,
     /// What it costs.

@@ -237,3 +237,92 @@ fn judge_bills(found: &Found, book: &Book, violations: &mut Vec<Violation>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use maxpay_adapters::sandbox::simulator::LedgerPayment;
+    use maxpay_engine::model::{Currency, Money, Timestamp};
+
+    use super::*;
+
+    const ID: &str = "66f0a1b2c3d4e5f607182930";
+
+    fn row(number: &str, state: OrderState, paid: &[u64]) -> LedgerRow {
+        let money = |minor| Money::new(minor, Currency::CNY).expect("small");
+        let at = Timestamp::from_millis(1);
+        let payment = |minor: &u64| LedgerPayment { trade_number: minor.to_string(), amount: money(*minor), at };
+        LedgerRow {
+            number: number.to_owned(),
+            merchant_id: "shop".to_owned(),
+            channel: "wx_native".to_owned(),
+            amount: money(100),
+            state,
+            payments: paid.iter().map(payment).collect(),
+            returned: money(0),
+            made_at: at,
+            expires_at: at,
+        }
+    }
+
+    fn shown(status: &str, paid: u64) -> Shown {
+        Shown {
+            id: ID.to_owned(),
+            door: "native".to_owned(),
+            bill_num: "n-1".to_owned(),
+            amount: Amount { amount_minor: 100 },
+            status: status.to_owned(),
+            paid: Amount { amount_minor: paid },
+            needs_attention: false,
+            duplicate_of: None,
+            receipts: Vec::new(),
+        }
+    }
+
+    fn taken(ids: &[&str]) -> Taken {
+        let ids = ids.iter().map(|id| ((*id).to_owned(), 1)).collect();
+        BTreeMap::from([((ID.to_owned(), "payment.succeeded".to_owned()), ids)])
+    }
+
+    fn broken(shown: Option<Shown>, ledger: Vec<LedgerRow>, taken: Vec<(&'static str, Taken)>) -> Vec<Law> {
+        let told = Entry { bill_num: "n-1".to_owned(), amount: 100, told_paid: false };
+        let shown = shown.into_iter().map(|shown| (shown.id.clone(), shown)).collect();
+        let found = Found { shown, ledger, told: BTreeMap::from([(ID.to_owned(), told)]), taken };
+        judge(&found, &Book::default()).iter().map(|violation| violation.law).collect()
+    }
+
+    #[test]
+    fn every_law_can_be_broken() {
+        // What is right breaks none, and each way to be wrong breaks the law that it is against.
+        let paid = || vec![row(ID, OrderState::Paid, &[100])];
+        let both = |ids: &[&str]| vec![("well", taken(ids)), ("failing", taken(ids))];
+        let none = Vec::<Law>::new();
+        assert_eq!(broken(Some(shown("succeeded", 100)), paid(), both(&["e"])), none);
+        assert_eq!(broken(Some(shown("awaiting_payer", 0)), vec![row(ID, OrderState::Open, &[])], Vec::new()), none);
+        assert_eq!(broken(Some(shown("closed", 0)), vec![row(ID, OrderState::Closed, &[])], Vec::new()), none);
+        let lost = [Law::NothingLost];
+        assert_eq!(broken(None, Vec::new(), Vec::new()), lost);
+        let evidence = [Law::Evidence];
+        let open = || vec![row(ID, OrderState::Open, &[])];
+        assert_eq!(broken(Some(shown("succeeded", 100)), open(), both(&["e"])), evidence);
+        assert_eq!(broken(Some(shown("succeeded", 200)), paid(), both(&["e"])), evidence);
+        assert_eq!(broken(Some(shown("failed", 0)), open(), Vec::new()), evidence);
+        assert_eq!(broken(Some(shown("awaiting_payer", 0)), paid(), Vec::new()), [Law::PaidIsReported]);
+        assert_eq!(broken(Some(shown("submitting", 0)), open(), Vec::new()), [Law::NothingStuck]);
+        let one_only = vec![("well", taken(&["e"])), ("failing", Taken::new())];
+        assert_eq!(broken(Some(shown("succeeded", 100)), paid(), one_only), [Law::Delivered]);
+        assert_eq!(broken(Some(shown("succeeded", 100)), paid(), both(&["e", "f"])), [Law::Delivered]);
+    }
+
+    #[test]
+    fn two_numbers_are_seen_at_once() {
+        // Two live orders of one transaction, or of one bill number of `/v1`; one that ended does not count.
+        let other = "76f0a1b2c3d4e5f607182930";
+        let numbers = |second: &str, state| {
+            let ledger = [row(ID, OrderState::Open, &[]), row(second, state, &[])];
+            judge_numbers(&ledger, |_| Some(1), |_| true).len()
+        };
+        assert_eq!(numbers(&format!("{ID}01"), OrderState::Paid), 2, "the transaction, and its bill number");
+        assert_eq!(numbers(other, OrderState::Open), 1, "the bill number");
+        assert_eq!(numbers(other, OrderState::Closed), 0);
+    }
+}

@@ -108,7 +108,7 @@ impl Merchants {
             let Some(answer) = answered else { continue };
             let id = answer["id"].as_str().unwrap_or_default().to_owned();
             let (bill_num, amount) = (plan.bill_num(), plan.amount);
-            let entry = Entry { door: plan.door, bill_num, amount, told_paid: false };
+            let entry = Entry { bill_num, amount, told_paid: false };
             self.book.acknowledged(&id, entry);
             self.counts.add(if plan.door == Door::Native { "acknowledged on /v1" } else { "acknowledged on /2.0" });
             let action = &answer["payer"]["actions"][0]["action"]["order"];
@@ -180,6 +180,8 @@ impl Merchants {
                     }
                     return;
                 }
+                // It has ended: there is nothing to close.
+                Ok((409, _)) => return self.counts.add("closes refused: it has ended"),
                 Ok(_) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }

@@ -228,7 +228,9 @@ impl Storm {
             }
         });
         if settled.await.is_err() && violations.is_empty() {
-            let what = format!("merchants or notifications did not come to an end within {SETTLE_LIMIT:?}");
+            let merchants = self.merchants.under_way.load(Ordering::SeqCst);
+            let what =
+                format!("{merchants} merchants, or notifications, did not come to an end within {SETTLE_LIMIT:?}");
             violations.push(Violation { law: Law::NothingStuck, what });
         }
         self.counts.add("times everything was judged");

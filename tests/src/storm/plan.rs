@@ -198,7 +198,7 @@ impl Kill {
             return Self::After(chance.millis(5, 450));
         }
         let place = usize::try_from(nth / 2 % 9).expect("below nine");
-        let passes = if place < 5 { 1 + chance.below(40) } else { 1 };
+        let passes = if place < 5 { 1 + chance.below(25) } else { 1 };
         Self::At(POINTS[place], passes)
     }
 }

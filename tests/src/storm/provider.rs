@@ -194,10 +194,10 @@ impl Shared {
             }
             Fate::Straight | Fate::Late(_) | Fate::LostAfter => {}
         }
+        // Before it is executed: a notification may leave before the answer does.
+        let new = subject.filter(|index| self.meet(*index, &number));
         let served = self.handle(&request);
-        if let Some(index) = subject
-            && self.meet(index, &number)
-        {
+        if let Some(index) = new {
             self.send_payer(index, &number);
         }
         if let Fate::Late(ms) = fate {
@@ -232,7 +232,6 @@ impl Shared {
         let number = body["number"].as_str().unwrap_or_default();
         let (index, nth) = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            // The order may tell of itself before its create was noted: then the number alone knows it.
             let index = known.orders.get(number).map_or(u64::MAX, |(index, _)| *index);
             let count = known.notices.entry(index).or_default();
             *count += 1;
