@@ -218,15 +218,20 @@ impl Storm {
         };
         let mut violations = Vec::new();
         let settled = tokio::time::timeout(SETTLE_LIMIT, async {
-            while self.merchants.under_way.load(Ordering::SeqCst) > 0 || self.provider.is_busy() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
             loop {
-                violations = self.judge_all().await;
-                if violations.is_empty() {
+                // What may not be for a moment is not waited for.
+                violations = self.judge_numbers();
+                let busy = self.merchants.under_way.load(Ordering::SeqCst) > 0 || self.provider.is_busy();
+                if !violations.is_empty() {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                if !busy {
+                    violations = self.judge_all().await;
+                    if violations.is_empty() {
+                        return;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
         if settled.await.is_err() && violations.is_empty() {
@@ -253,7 +258,6 @@ impl Storm {
         let ledger = self.provider.ledger();
         let taken = vec![("well", self.well.taken()), ("failing", self.failing.taken())];
         let mut violations = judge(&Found { shown, ledger, told, taken }, &self.book);
-        violations.extend(self.judge_numbers());
         violations.extend(self.judge_due().await);
         violations
     }
