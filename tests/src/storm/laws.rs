@@ -186,6 +186,9 @@ fn judge_status(shown: &Shown, rows: &[&LedgerRow], violations: &mut Vec<Violati
         "closed" | "failed" if rows.iter().any(|row| is_live(row)) => {
             broken(Law::Evidence, format!("{id} is {status}, and the provider holds it open"));
         }
+        // Money of another amount waits for a person; a declined order is never *closed*, and is asked about again.
+        "created" | "submitting" | "closing"
+            if rows.iter().any(|row| row.state == OrderState::Declined || !row.payments.is_empty()) => {}
         "created" | "submitting" | "closing" => broken(Law::NothingStuck, format!("{id} stays {status}")),
         _ => {}
     }

@@ -45,6 +45,8 @@ const MERCHANT: &str = "storm-merchant";
 const SECRET: &str = "a secret of the storm and its provider";
 /// How long things may take to settle while the server is left alone.
 const SETTLE_LIMIT: Duration = Duration::from_secs(45);
+/// Of a transaction's story so much is told.
+const STORY_MAX: usize = 8_000;
 /// Longer than this past due while the server is up is stuck.
 const STUCK_MS: u64 = 10_000;
 
@@ -216,15 +218,20 @@ impl Storm {
         };
         let mut violations = Vec::new();
         let settled = tokio::time::timeout(SETTLE_LIMIT, async {
-            while self.merchants.under_way.load(Ordering::SeqCst) > 0 || self.provider.is_busy() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
             loop {
-                violations = self.judge_all().await;
-                if violations.is_empty() {
+                // What may not be for a moment is not waited for.
+                violations = self.judge_numbers();
+                let busy = self.merchants.under_way.load(Ordering::SeqCst) > 0 || self.provider.is_busy();
+                if !violations.is_empty() {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                if !busy {
+                    violations = self.judge_all().await;
+                    if violations.is_empty() {
+                        return;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
         if settled.await.is_err() && violations.is_empty() {
@@ -234,6 +241,9 @@ impl Storm {
             violations.push(Violation { law: Law::NothingStuck, what });
         }
         self.counts.add("times everything was judged");
+        for violation in violations.iter_mut().take(3) {
+            violation.what += &self.story(&violation.what).await;
+        }
         self.house.end(server, &Kill::After(Duration::ZERO)).await;
         self.merchants.paused.store(false, Ordering::SeqCst);
         violations
@@ -248,9 +258,22 @@ impl Storm {
         let ledger = self.provider.ledger();
         let taken = vec![("well", self.well.taken()), ("failing", self.failing.taken())];
         let mut violations = judge(&Found { shown, ledger, told, taken }, &self.book);
-        violations.extend(self.judge_numbers());
         violations.extend(self.judge_due().await);
         violations
+    }
+
+    /// What became of the transaction that a text names: the server's own timeline.
+    async fn story(&self, text: &str) -> String {
+        let id = text.split(' ').find(|word| word.len() == 24 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let Some(id) = id else { return String::new() };
+        let path = format!("/v1/transactions/{id}");
+        let shown = self.merchants.client.ask("GET", &path, None).await;
+        let timeline = self.merchants.client.ask("GET", &format!("{path}/timeline?limit=100"), None).await;
+        let (Ok((_, shown)), Ok((_, timeline))) = (shown, timeline) else { return String::new() };
+        let rows = self.provider.ledger().into_iter().filter(|row| row.number.starts_with(id));
+        let rows: Vec<_> = rows.map(|row| (row.number, row.state)).collect();
+        let text = format!("\n  provider: {rows:?}\n  server: {shown}\n  timeline: {timeline}");
+        text.chars().take(STORY_MAX).collect()
     }
 
     async fn list(&self) -> Option<BTreeMap<String, Shown>> {

@@ -86,7 +86,7 @@ impl Plan {
             _ if door == Door::Original => Merchant::BillsAgain,
             _ => Merchant::Waits,
         };
-        let timeout_s = chance.weighted(&[(1, 5), (3, 20)]);
+        let timeout_s = chance.weighted(&[(1, 4), (3, 8)]);
         Self {
             index,
             door,

@@ -39,14 +39,13 @@ pub fn main() -> ExitCode {
     let short_waits = std::env::var_os(SHORT_WAITS).is_some();
     let mut parts = TestParts { crash_points: crash_points(), ..TestParts::default() };
     match plant {
-        None => {}
+        None | Some(Plant::ResendUnderNewNumber) => {}
         Some(Plant::AcknowledgeBeforeCommit) => {
             parts.files = Some(Arc::new(|folder| Arc::new(late_disk::LateDisk::new(folder))));
         }
         Some(Plant::WebhookOutsideBatch) => {
             parts.store = Some(Arc::new(|store| Arc::new(split_events::SplitEvents::new(store))));
         }
-        Some(Plant::ResendUnderNewNumber) => {}
     }
     let new_numbers = plant == Some(Plant::ResendUnderNewNumber);
     parts.adapter = Some(Arc::new(move |mut adapter: Arc<dyn Adapter>| {
