@@ -66,15 +66,22 @@ pub fn declare(database: &Database, about: &About) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
+/// After so many rows a checkpoint lets other threads run: nobody waits for it, and the writer, for whom everybody waits,
+/// is not to wait for a processor.
+const POLITE: usize = 32;
+
 /// Brings a layer into the tables, in one durable commit.
 pub fn checkpoint(database: &Database, layer: &Layer) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     for (table, changes) in layer.tables() {
         let mut table = transaction.open_table(definition(table))?;
-        for (key, change) in changes {
+        for (number, (key, change)) in changes.iter().enumerate() {
             match change {
                 Some(value) => drop(table.insert(&**key, &**value)?),
                 None => drop(table.remove(&**key)?),
+            }
+            if number.is_multiple_of(POLITE) {
+                std::thread::yield_now();
             }
         }
     }
