@@ -8,7 +8,7 @@ use maxpay_tests::under_test::Plant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_told_wrongly() {
     // 110 kills under load, every other one at one of the nine points of a commit: every law holds.
-    let report = run(110, 55, 7, None).await;
+    let report = run(110, 110, 7, None).await;
     let told: Vec<String> = report.violations.iter().take(20).map(ToString::to_string).collect();
     let again = format!("kill_storm --kills {} --seed 7", report.kills);
     assert!(told.is_empty(), "after {} kills; `{again}` repeats it:\n{}", report.kills, told.join("\n"));

@@ -72,10 +72,10 @@ impl Plan {
             66..69 => does(PayerCommand::NotifyForged),
             69..73 => does(PayerCommand::NotifyNever),
             73..76 => does(PayerCommand::NotifyWrongOwner),
-            76..84 => magic(Magic::PayNow),
-            84..88 => magic(Magic::ErrorThenPaid),
-            88..91 => magic(Magic::GarbageThenPaid),
-            91..94 => magic(Magic::AnswerLost),
+            76..81 => magic(Magic::PayNow),
+            81..85 => magic(Magic::ErrorThenPaid),
+            85..88 => magic(Magic::GarbageThenPaid),
+            88..94 => magic(Magic::AnswerLost),
             94..97 => magic(Magic::PayTwice),
             _ => magic(Magic::NotifyNever),
         };
@@ -86,7 +86,8 @@ impl Plan {
             _ if door == Door::Original => Merchant::BillsAgain,
             _ => Merchant::Waits,
         };
-        let timeout_s = chance.weighted(&[(1, 4), (3, 8)]);
+        // A create is sent again 9 s after it left at the earliest: half of them live to see it.
+        let timeout_s = chance.weighted(&[(1, 4), (1, 16)]);
         Self {
             index,
             door,
@@ -144,10 +145,10 @@ impl Fate {
         let mut chance = Chance::of(seed, "exchange", index.wrapping_mul(1_000) + nth);
         let late = 20 + chance.below(500);
         let fates = [
-            (70, Self::Straight),
+            (67, Self::Straight),
             (14, Self::Late(late)),
             (5, Self::LostBefore),
-            (7, Self::LostAfter),
+            (10, Self::LostAfter),
             (4, Self::Gateway),
         ];
         chance.weighted(&fates)
