@@ -14,8 +14,8 @@ pub struct Timestamp(u64);
 decode_through!(Timestamp, u64, |millis| Timestamp::exactly(millis).ok_or(TimestampError));
 
 impl Timestamp {
-    /// The largest moment taken: the end of the year 9999, the last one RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The largest moment taken, 9999-12-30T22:00:00Z: the last one that RFC 3339 can write with every offset.
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// A moment from milliseconds since 1970; later ones than [`Timestamp::MAX`] are cut to it.
     #[must_use]
@@ -53,6 +53,21 @@ impl Timestamp {
     pub fn before(self, wait: Duration) -> Self {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(millis))
+    }
+
+    /// Reads RFC 3339 as [`str::parse`] does, for a bound: a moment before 1970 or after [`Timestamp::MAX`] is
+    /// cut to the nearest one there is.
+    ///
+    /// # Errors
+    /// [`TimestampError`]: it is no RFC 3339.
+    pub fn nearest(text: &str) -> Result<Self, TimestampError> {
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return Ok(u64::try_from(moment.as_millisecond()).map_or(Self(0), Self::from_millis));
+        }
+        // Only the last hours of the year 9999 are written right and are no moment.
+        let parts = jiff::fmt::temporal::Pieces::parse(text).map_err(|_| TimestampError)?;
+        let whole = parts.time().is_some() && parts.to_numeric_offset().is_some() && parts.date().year() == 9999;
+        if whole { Ok(Self::MAX) } else { Err(TimestampError) }
     }
 
     /// How long after `earlier` this is; zero when it is not.
@@ -102,5 +117,30 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_cut_to_what_there_is() {
+        // Any RFC 3339 is a bound, and the nearest moment can be written again; what is none is refused.
+        for (text, nearest) in [
+            ("0000-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+            ("0752-01-15T16:03:16Z", "1970-01-01T00:00:00.000Z"),
+            ("1970-01-01T00:00:00+01:00", "1970-01-01T00:00:00.000Z"),
+            ("2026-11-22T09:15:30.250999+01:00", "2026-11-22T08:15:30.250Z"),
+            ("9999-12-30T22:00:00.999Z", "9999-12-30T22:00:00.000Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-30T22:00:00.000Z"),
+            ("9999-12-31T23:59:59-12:00", "9999-12-30T22:00:00.000Z"),
+        ] {
+            assert_eq!(Timestamp::nearest(text).map(|at| at.to_string()), Ok(nearest.to_owned()), "{text}");
+        }
+        for text in ["", "yesterday", "9999-12-31", "9999-12-31T23:59:59", "9999-13-31T23:59:59Z"] {
+            assert_eq!(Timestamp::nearest(text), Err(TimestampError), "{text}");
+        }
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.000Z");
     }
 }

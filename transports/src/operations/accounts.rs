@@ -25,9 +25,10 @@ pub struct CreateAccountRequest {
     pub label: String,
     /// Among several accounts for one code, a higher one goes first; 0 when not given.
     #[serde(default)]
+    #[schema(format = Int64, maximum = 4_294_967_295_u32)]
     pub priority: u32,
     /// Among accounts of equal priority, the share it takes; 1 when not given.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub weight: Option<u32>,
     /// All settings of the adapter by name, secret ones too.
     #[serde(default)]
@@ -85,9 +86,10 @@ pub struct UpdateAccountRequest {
     /// For people.
     pub label: Option<String>,
     /// Among several accounts for one code, a higher one goes first.
+    #[schema(format = Int64, maximum = 4_294_967_295_u32)]
     pub priority: Option<u32>,
     /// Among accounts of equal priority, the share it takes.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub weight: Option<u32>,
     /// Settings to change; those not named stay. Saving them ends a pause.
     #[schema(value_type = Option<Object>)]

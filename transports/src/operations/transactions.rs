@@ -225,7 +225,7 @@ fn filter(request: &ListTransactions) -> Result<TransactionFilter, Problem> {
     let channels = channels.and_then(|codes: Result<Vec<ChannelCode>, _>| fields.take("channel", codes));
     let bill_num = request.bill_num.as_ref().and_then(|text| fields.take("bill_num", text.parse()));
     let mut moment = |name: &str, text: &Option<String>| -> Option<Timestamp> {
-        text.as_ref().and_then(|text| fields.take(name, text.parse()))
+        text.as_ref().and_then(|text| fields.take(name, Timestamp::nearest(text)))
     };
     let created_from = moment("created_from", &request.created_from);
     let created_to = moment("created_to", &request.created_to);

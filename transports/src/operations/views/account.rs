@@ -21,6 +21,7 @@ pub struct AccountView {
     /// For people.
     pub label: String,
     /// Among several accounts for one code, a higher one goes first.
+    #[schema(format = Int64, maximum = 4_294_967_295_u32)]
     pub priority: u32,
     /// Among accounts of equal priority, the share it takes.
     pub weight: u32,
