@@ -91,7 +91,7 @@ pub(crate) struct Keeper {
     /// Whether `resume` has said what goes on.
     pub(super) resumed: bool,
     /// Answers to calls that are awaited.
-    pub(super) calling: usize,
+    pub(super) calling: u32,
 }
 
 impl Keeper {
@@ -106,7 +106,7 @@ impl Keeper {
     }
 
     /// Answers to calls that are awaited.
-    pub fn calling(&self) -> usize {
+    pub fn calling(&self) -> u32 {
         self.calling
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Rest {
     inner: Arc<Inner>,
     held: Option<Packed>,
     resumed: bool,
-    calling: usize,
+    calling: u32,
 }
 
 /// What it holds, packed.

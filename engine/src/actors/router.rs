@@ -53,7 +53,7 @@ impl<B: Send + 'static> Message for Work<B> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Report {
     /// It is well, and waits for so many answers to calls.
-    Well { calling: usize },
+    Well { calling: u32 },
     /// It does not trust what it holds: its record is to be read again.
     Reload,
     /// The record made it fail: counts as a kill.
@@ -83,7 +83,7 @@ struct Entry<K: Kind> {
     /// Whether it is being loaded or works on a message.
     occupied: bool,
     kills: u8,
-    calling: usize,
+    calling: u32,
     rested_at: Duration,
 }
 

@@ -154,6 +154,8 @@ impl Handler<Work<SubscriptionMessage>> for SubscriptionActor {
         while let Some(next) = self.next_try() {
             self.begin(next);
         }
-        let _ = done.send(Report::Well { calling: self.out.len() + self.backlog.len() });
+        // Both are bounded far below.
+        let calling = u32::try_from(self.out.len() + self.backlog.len()).unwrap_or(u32::MAX);
+        let _ = done.send(Report::Well { calling });
     }
 }

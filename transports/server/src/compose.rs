@@ -124,6 +124,7 @@ fn set(builder: EngineBuilder, settings: &Settings) -> Result<EngineBuilder, Com
             max_age: settings.sign_max_age_client_ms.map(Millis::duration),
             max_age_master: Some(settings.sign_max_age_master_ms.duration()),
         })
+        .query_rate(settings.account_queries_per_second)
         .drain_limit(settings.drain_ms.duration());
     Ok(match settings.arbiters {
         Some(arbiters) => builder.arbiters(arbiters.number()),

@@ -19,12 +19,16 @@ async fn begin<T>(work: impl Future<Output = T>) {
 
 #[tokio::test]
 async fn a_shutdown_goes_on_without_its_caller() {
-    // Its future is dropped after the first step, and the engine too; the store is closed all the same.
+    // Its future is dropped while a call is out, and the engine too; the store is closed all the same.
     let world = World::new().await;
+    world.provider.hold();
+    world.create_only("bill-1").await.expect("created");
+    world.within(world.provider.asked("create", 1)).await;
     begin(world.engine.shutdown(Duration::from_secs(5))).await;
-    assert_eq!(world.create("bill-1").await.err(), Some(Error::ShuttingDown));
-    let World { engine, store, .. } = world;
+    assert_eq!(world.create("bill-2").await.err(), Some(Error::ShuttingDown));
+    let World { engine, store, provider, .. } = world;
     drop(engine);
+    provider.release();
     while store.health() == Health::Open {
         tokio::task::yield_now().await;
     }

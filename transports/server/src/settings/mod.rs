@@ -62,6 +62,8 @@ pub struct Settings {
     pub rate_per_second: NonZeroU32,
     /// How many of them may come at once.
     pub rate_burst: NonZeroU32,
+    /// Questions a second that one account's provider is asked.
+    pub account_queries_per_second: NonZeroU32,
     /// Threads that run actors; `None`: one a core.
     pub arbiters: Option<Whole<1, 64>>,
     /// How long a shutdown may take to drain.
@@ -127,6 +129,7 @@ impl Default for Settings {
             request_deadline_ms: Millis::of(20_000),
             rate_per_second: const { NonZeroU32::new(500).expect("not zero") },
             rate_burst: const { NonZeroU32::new(1_000).expect("not zero") },
+            account_queries_per_second: const { NonZeroU32::new(200).expect("not zero") },
             arbiters: None,
             drain_ms: Millis::of(25_000),
             reopen_every_ms: Millis::of(10_000),
