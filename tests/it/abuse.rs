@@ -332,14 +332,14 @@ async fn dawdle(to: SocketAddr, name: &str, start: String, drop: &str, wanted: &
     let mut stream = TcpStream::connect(to).await.expect("a connection is taken");
     stream.write_all(start.as_bytes()).await.expect("it is taken");
     let (mut reading, mut writing) = stream.split();
-    let drip = async {
+    let dripping = async {
         while writing.write_all(drop.as_bytes()).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let cut_off = async {
         tokio::select! {
-            () = drip => String::new(),
+            () = dripping => String::new(),
             read = read_to_end(&mut reading) => read,
         }
     };

@@ -159,7 +159,10 @@ async fn no_route_is_forgotten() {
     let operations = operations::all().iter().map(|row| pair((row.method, row.path)));
     let asked: BTreeSet<_> = operations.chain(OTHERS.map(pair)).collect();
     assert_eq!(described, asked);
-    operations::all().iter().for_each(|operation| drop(row(operation)));
+    for operation in operations::all() {
+        // It panics where there is none.
+        let _ = row(operation);
+    }
     stage.world.end().await;
 }
 

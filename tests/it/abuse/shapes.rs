@@ -94,7 +94,7 @@ fn sizes(native: &str) -> Vec<Shape> {
 /// Heads that are no heads, or too large.
 fn heads() -> Vec<Shape> {
     let get = |target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n{lines}\r\n").into_bytes();
-    let many: String = (0..300).map(|number| format!("X-{number}: a\r\n")).collect();
+    let many = (0..300).map(|number| format!("X-{number}: a\r\n")).collect::<Vec<_>>().concat();
     let large = |bytes: usize| "a".repeat(bytes);
     vec![
         shape("nothing but noise", b"\x00\xff\x00\xff\r\n\r\n".to_vec(), 400),

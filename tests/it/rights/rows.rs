@@ -51,11 +51,10 @@ pub fn of(operation: &str) -> Option<Row> {
                 "amount": { "amount_minor": 100, "currency": "CNY" },
             })
         }),
-        "transactions.get" | "transactions.timeline" => row(Transaction, 200, nothing),
-        "transactions.close" => row(Transaction, 409, empty),
+        "transactions.get" | "transactions.timeline" | "ops.transaction" => row(Transaction, 200, nothing),
+        "transactions.close" | "transactions.payer_session" => row(Transaction, 409, empty),
         "transactions.query" => row(Transaction, 200, empty),
         "transactions.authorize" => row(Transaction, 409, |_| json!({ "token": { "version": "SANDBOX_v1" } })),
-        "transactions.payer_session" => row(Transaction, 409, empty),
         "transactions.list" | "subscriptions.list" | "deliveries.list" | "accounts.list" | "apps.list"
         | "ops.inbox" | "ops.set_aside" | "ops.alarms" => row(Object::None, 200, nothing),
         "subscriptions.create" => {
@@ -81,7 +80,6 @@ pub fn of(operation: &str) -> Option<Row> {
         "apps.update" => row(App, 200, |_| json!({ "name": "Changed" })),
         "keys.issue" => row(App, 201, |_| json!({ "kind": "master", "mode": "live" })),
         "keys.revoke" => row(Key, 200, nothing),
-        "ops.transaction" => row(Transaction, 200, nothing),
         "ops.vouch" => row(
             Transaction,
             409,

@@ -2,7 +2,7 @@
 //! every named point of a commit, under a mixed load; and ledgers that are kept outside of it say whether anything went
 //! wrong.
 //!
-//! What the seed chooses ([`plan`]) is the same in every run; when a random kill falls relative to what the server does
+//! What the seed chooses (`plan`) is the same in every run; when a random kill falls relative to what the server does
 //! is the machine's doing, so a run that failed may need to be repeated more than once to fail again.
 
 mod book;

@@ -49,7 +49,9 @@ impl Provider {
         let rows = file.rows::<Value>("", usize::MAX)?;
         for some in rows.chunks(ROWS_TOGETHER) {
             let mut changes = Changes::default();
-            some.iter().for_each(|(key, row)| changes.put(key.clone(), row));
+            for (key, row) in some {
+                changes.put(key.clone(), row);
+            }
             ledger.commit(changes)?;
         }
         let system = Arc::new(System::new());

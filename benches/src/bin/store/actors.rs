@@ -56,13 +56,13 @@ pub fn work(clock: &System, load: Load, target: &Target, patience: Duration) -> 
         let mut places = Vec::new();
         for number in 0..load.in_flight {
             let (done, waits) = oneshot::channel();
-            let pace = load.pace.map(|gap| Pace { gap, next: clock.now().monotonic + gap * number / load.in_flight });
+            let paced = load.pace.map(|gap| Pace { gap, next: clock.now().monotonic + gap * number / load.in_flight });
             let place = Place {
                 target: target.clone(),
                 clock: clock.clone(),
                 payments: Payments::new(ids.clone()),
                 window: (from, from + load.window),
-                pace,
+                pace: paced,
                 waits_us: Vec::new(),
                 done,
             };
@@ -112,7 +112,7 @@ impl Place {
             let due = pace.next;
             pace.next += pace.gap;
             if asked < due {
-                self.clock.sleep(due - asked).await;
+                self.clock.sleep(due.saturating_sub(asked)).await;
                 // A timer that wakes late is no matter of the commit's.
                 asked = self.clock.now().monotonic;
             } else {
