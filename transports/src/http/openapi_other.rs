@@ -127,7 +127,7 @@ fn anything(what: &str) -> ObjectBuilder {
 /// A bill number, and whatever else may stand in its place.
 fn bill_num(others: impl IntoIterator<Item = Type>, what: &str) -> ObjectBuilder {
     let kinds = [Type::String, Type::Integer].into_iter().chain(others);
-    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).max_length(Some(128)).description(Some(what))
+    ObjectBuilder::new().schema_type(kinds.collect::<SchemaType>()).max_length(Some(128)).description(Some(what))
 }
 
 fn bill_request() -> ObjectBuilder {
