@@ -176,7 +176,7 @@ pub struct ListTransactions {
     #[schema(pattern = "^(test|live)$")]
     pub mode: Option<String>,
     /// Exactly this bill number.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub bill_num: Option<String>,
     /// Made at or after this moment.
     #[schema(format = DateTime)]
