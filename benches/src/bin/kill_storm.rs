@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use maxpay_benches::{Machine, Table, target_folder, write_report};
-use maxpay_tests::storm::{self, Report};
+use maxpay_benches::report::Report;
+use maxpay_benches::{Machine, Table, target_folder};
+use maxpay_tests::storm;
 use maxpay_tests::under_test::{self, Plant};
 use serde_json::json;
 
@@ -74,35 +75,36 @@ fn main() -> Result<ExitCode, Failure> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(storm::run(settings, progress));
-    show(&machine, &arguments, &report);
-    let violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
-    let written = json!({
-        "bench": "kill_storm",
-        "machine": machine.to_json(),
-        "seed": arguments.seed,
-        "plant": arguments.plant.map(Plant::name),
-        "kills": report.kills,
-        "took_ms": u64::try_from(report.took.as_millis())?,
-        "counts": report.counts,
-        "violations": violations,
-    });
-    let path = write_report(&target, "kill_storm", &written)?;
-    progress(&format!("report   {}", path.display()));
+    let told = tell(machine, &arguments, &report);
+    show(&told, &arguments, &report);
+    let written = told.write(&target)?;
+    progress(&format!("report   {}\n         {}", written.html.display(), written.json.display()));
     // A planted fault that is not found is as bad as one that nobody planted.
     let as_it_should = report.violations.is_empty() == arguments.plant.is_none();
     Ok(if as_it_should { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what a bench is for")]
-fn show(machine: &Machine, arguments: &Arguments, report: &Report) {
+fn tell(machine: Machine, arguments: &Arguments, report: &storm::Report) -> Report {
+    let mut told = Report::new("kill_storm", "A storm of kills", ABOUT, machine);
+    let per_minute = report.kills * 60 / report.took.as_secs().max(1);
+    let plant = arguments.plant.map_or("none", Plant::name);
+    told.setting("seed", arguments.seed)
+        .setting("planted fault", plant)
+        .setting("took", format!("{} s, {per_minute} kills a minute", report.took.as_secs()));
     let mut table = Table::new(&["what", "times"]);
     table.row(vec!["kills".to_owned(), report.kills.to_string()]);
     for (name, count) in &report.counts {
         table.row(vec![(*name).to_owned(), count.to_string()]);
     }
     table.row(vec!["laws broken".to_owned(), report.violations.len().to_string()]);
-    let per_minute = report.kills * 60 / report.took.as_secs().max(1);
-    println!("machine  {machine}\ntook     {} s, {per_minute} kills a minute\n\n{table}", report.took.as_secs());
+    let violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+    told.table("What happened", table).figure("counts", json!(report.counts)).figure("violations", json!(violations));
+    told
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+fn show(told: &Report, arguments: &Arguments, report: &storm::Report) {
+    println!("{told}");
     for violation in report.violations.iter().take(20) {
         println!("{violation}");
     }
