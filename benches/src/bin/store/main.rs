@@ -76,7 +76,7 @@ struct Settings {
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
     /// Ended payments on file for the comparison of a filled store with a fresh one; 0 leaves it out. Ten millions take
-    /// about 12 GB of disk, and minutes to make
+    /// about 17 GB of disk, and minutes to make
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
     filled: u64,
     /// Where the files lie while it runs; Cargo's target folder if not given. Not a folder in memory, where a sync is free
