@@ -68,6 +68,7 @@ fn main() -> Result<ExitCode, Failure> {
         environment: vec![(AS_SERVER.to_owned(), "1".to_owned())],
         folder: folder.path().to_owned(),
         kills: arguments.kills,
+        payments_min: 0,
         calm_every: arguments.calm_every,
         merchants: arguments.merchants,
         seed: arguments.seed,

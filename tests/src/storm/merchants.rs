@@ -110,7 +110,8 @@ impl Merchants {
             let (bill_num, amount) = (plan.bill_num(), plan.amount);
             let entry = Entry { bill_num, amount, told_paid: false };
             self.book.acknowledged(&id, entry);
-            self.counts.add(if plan.door == Door::Native { "acknowledged on /v1" } else { "acknowledged on /2.0" });
+            let [native, original] = super::ACKNOWLEDGED;
+            self.counts.add(if plan.door == Door::Native { native } else { original });
             let action = &answer["payer"]["actions"][0]["action"]["order"];
             if let Some(text) = action.as_str().or(answer["ali_app"].as_str()) {
                 self.provider.hand_over(plan, &id, text);

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use maxpay_engine::clock::{Clock, System};
@@ -15,6 +16,8 @@ use crate::under_test::{CRASH_AT, PLANT, Plant, SHORT_WAITS};
 
 /// Ports below those that systems give to outgoing connections, so that nobody takes ours while the server is down.
 const PORTS: std::ops::Range<u16> = 11_000..31_000;
+/// So many storms of one process have ports of their own.
+const STORMS_MAX: u64 = 16;
 /// How long a point of a commit is waited for, before the server is killed instead.
 const POINT_LIMIT: Duration = Duration::from_secs(3);
 
@@ -94,10 +97,13 @@ impl House {
 }
 
 fn free_port() -> SocketAddr {
-    // Two storms at once must not meet: where to begin is the process's own.
-    let mut chance = Chance::of(u64::from(std::process::id()), "port", 0);
+    // Two storms at once must not meet, be it in one process or in two; nobody listens while a server is down.
+    static STORMS: AtomicU64 = AtomicU64::new(0);
+    let apart = u64::from(PORTS.end - PORTS.start) / STORMS_MAX;
+    let storm = STORMS.fetch_add(1, Ordering::SeqCst) % STORMS_MAX;
+    let mut chance = Chance::of(u64::from(std::process::id()), "port", storm);
     loop {
-        let place = chance.below(u64::from(PORTS.end - PORTS.start));
+        let place = storm * apart + chance.below(apart);
         let port = PORTS.start + u16::try_from(place).expect("within the range");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         if TcpListener::bind(address).is_ok() {
