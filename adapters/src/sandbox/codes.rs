@@ -108,6 +108,8 @@ fn code(name: &str, group: &'static str) -> CodeManifest {
             awaiting_schedule: waits(&[15, MINUTE, 5 * MINUTE]),
         },
         close: Some(CloseRules { schedule: waits(&[2, 5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY]) }),
+        refund: None,
+        void: None,
         not_executed_max: 3,
         call_deadline: Duration::from_secs(10),
     }

@@ -27,7 +27,9 @@ fn read(call: &Call, reply: &HttpReply, context: &Context<'_>) -> Answer {
         Call::Close { .. } => wire::CLOSE,
         Call::PayerSession { .. } => wire::SESSION,
         Call::Authorize { .. } => wire::CHARGE,
-        Call::Maintain => return unknown("the sandbox has nothing to maintain"),
+        Call::Void { .. } | Call::Refund { .. } | Call::QueryRefund { .. } | Call::Maintain => {
+            return unknown("the sandbox has no such operation");
+        }
     };
     let header = reply.header(wire::SIGNATURE_HEADER);
     let signed = Signed::Reply(path, reply.status);

@@ -17,7 +17,9 @@ use super::wire::{self, NumberBody, OrderBody, Signed, TokenBody};
 pub(super) fn prepare(call: &Call, context: &Context<'_>) -> Prepared {
     let Some(subject) = context.subject else {
         return match call {
-            Call::Maintain => Prepared::Unsupported,
+            Call::Void { .. } | Call::Refund { .. } | Call::QueryRefund { .. } | Call::Maintain => {
+                Prepared::Unsupported
+            }
             Call::Create { .. }
             | Call::Query { .. }
             | Call::Close { .. }
@@ -37,7 +39,7 @@ pub(super) fn prepare(call: &Call, context: &Context<'_>) -> Prepared {
         // The real form has no close either: it ends when it expires.
         Call::Close { code } if code.as_str() == "unipay_web" => Prepared::Unsupported,
         Call::Close { .. } => send(wire::CLOSE, &number_body(context, subject), context),
-        Call::Maintain => Prepared::Unsupported,
+        Call::Void { .. } | Call::Refund { .. } | Call::QueryRefund { .. } | Call::Maintain => Prepared::Unsupported,
         Call::PayerSession { code, validation_url } => {
             if code.as_str() != "apple_pay" {
                 return Prepared::Unsupported;

@@ -74,6 +74,7 @@ pub(crate) fn with_context<T>(
         account: view,
         material: &asked.account.material,
         subject,
+        original: None,
     };
     Ok(work(adapter.as_ref(), &context))
 }

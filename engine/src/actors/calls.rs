@@ -262,6 +262,9 @@ fn deadline_of(inner: &Inner, asked: &Asked) -> Duration {
         Call::Create { code, .. }
         | Call::Query { code }
         | Call::Close { code }
+        | Call::Void { code, .. }
+        | Call::Refund { code, .. }
+        | Call::QueryRefund { code, .. }
         | Call::PayerSession { code, .. }
         | Call::Authorize { code, .. } => Some(code),
         Call::Maintain => None,

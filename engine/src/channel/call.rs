@@ -1,7 +1,7 @@
 //! What is asked of a provider, and with what in hand.
 
 use crate::clock::Entropy;
-use crate::model::{CallKind, ChannelCode, Intent, Timestamp};
+use crate::model::{CallKind, ChannelCode, Intent, Money, Timestamp};
 use crate::secrets::Secret;
 
 use super::http::HttpRequest;
@@ -27,6 +27,30 @@ pub enum Call {
     Close {
         /// The channel code.
         code: ChannelCode,
+    },
+    /// Take a payment back before it is settled, wholly. [`Context::original`] is the payment; the subject is the void's
+    /// own number.
+    Void {
+        /// The channel code of the payment.
+        code: ChannelCode,
+        /// What it says.
+        refund: RefundIntent,
+    },
+    /// Give money back. [`Context::original`] is the payment; the subject is the refund's own number.
+    Refund {
+        /// The channel code of the payment.
+        code: ChannelCode,
+        /// What it says.
+        refund: RefundIntent,
+    },
+    /// Ask what became of a void or a refund. [`Context::original`] is the payment; the subject is its own number.
+    QueryRefund {
+        /// The channel code of the payment.
+        code: ChannelCode,
+        /// Which of the two it was sent as.
+        kind: RefundKind,
+        /// What it says.
+        refund: RefundIntent,
     },
     /// Fetch certificates and other material of the account. It has no subject.
     Maintain,
@@ -56,11 +80,33 @@ impl Call {
             Self::Create { .. } => CallKind::Create,
             Self::Query { .. } => CallKind::Query,
             Self::Close { .. } => CallKind::Close,
+            Self::Void { .. } => CallKind::Void,
+            Self::Refund { .. } => CallKind::Refund,
+            Self::QueryRefund { .. } => CallKind::QueryRefund,
             Self::Maintain => CallKind::Maintain,
             Self::PayerSession { .. } => CallKind::PayerSession,
             Self::Authorize { .. } => CallKind::Authorize,
         }
     }
+}
+
+/// Everything business-relevant that a void or a refund says, frozen before the first byte leaves. It is sent under one
+/// number with these words, however often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundIntent {
+    /// What goes back. A void's is the whole payment.
+    pub amount: Money,
+    /// Why, where the channel shows it to the payer.
+    pub reason: Option<String>,
+}
+
+/// How money goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundKind {
+    /// Before settlement, wholly.
+    Void,
+    /// After it, wholly or in part.
+    Refund,
 }
 
 /// Whether a create answers the original API, which shows the actions of every code of the group that the account
@@ -85,6 +131,8 @@ pub struct Context<'a> {
     pub material: &'a [Material],
     /// What is asked about; empty for `Maintain` and notifications.
     pub subject: Option<Subject<'a>>,
+    /// The payment that a void, a refund or a query of one is about; `None` in all other calls.
+    pub original: Option<Original<'a>>,
 }
 
 /// The number a call is asked under, and when that number was given: both from the durable intent.
@@ -94,6 +142,19 @@ pub struct Subject<'a> {
     pub number: &'a str,
     /// UnionPay's txnTime.
     pub numbered_at: Timestamp,
+}
+
+/// The payment that is voided or refunded: from its attempt's durable intent and its receipt.
+#[derive(Debug, Clone, Copy)]
+pub struct Original<'a> {
+    /// Its number at the channel.
+    pub number: &'a str,
+    /// When that number was given.
+    pub numbered_at: Timestamp,
+    /// The provider's number for it.
+    pub trade_number: &'a str,
+    /// What was paid.
+    pub total: Money,
 }
 
 /// Which request of a call a reply belongs to: 0 for the first.

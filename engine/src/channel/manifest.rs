@@ -88,6 +88,10 @@ pub struct CodeManifest {
     pub query: QueryRules,
     /// How a close is asked; `None`: the channel has no such operation.
     pub close: Option<CloseRules>,
+    /// How money goes back; `None`: the channel has no such operation.
+    pub refund: Option<RefundRules>,
+    /// How a payment is voided; `None`: the channel has no such operation.
+    pub void: Option<VoidRules>,
     /// How often a create that was not executed is tried in all (N of payments.md).
     pub not_executed_max: u32,
     /// How long one call may take, whole.
@@ -138,4 +142,28 @@ pub struct QueryRules {
 pub struct CloseRules {
     /// Waits between closes that settled nothing; after the last: alarm, one a day.
     pub schedule: Vec<Duration>,
+}
+
+/// How money goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRules {
+    /// Whether a part of a payment can go back.
+    pub partial: bool,
+    /// Between two refunds of one payment at least.
+    pub min_gap: Duration,
+    /// So many refunds of one payment at most.
+    pub count_max: u32,
+    /// How long after the payment the channel takes refunds.
+    pub window: Duration,
+    /// How a query of a refund is asked and believed. Only the payer's schedule is left empty.
+    pub query: QueryRules,
+}
+
+/// How a payment is voided: only on the day of the payment in the provider's time, before it is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VoidRules {
+    /// The provider's time is so far ahead of UTC.
+    pub utc_offset: Duration,
+    /// It ends so long after that day's midnight.
+    pub cut_off: Duration,
 }

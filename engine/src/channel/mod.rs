@@ -9,9 +9,12 @@ mod manifest;
 mod outcome;
 mod settings;
 
-pub use call::{Call, Context, OriginalApi, Prepared, Step, Subject, VerifiedToken};
+pub use call::{
+    Call, Context, Original, OriginalApi, Prepared, RefundIntent, RefundKind, Step, Subject, VerifiedToken,
+};
 pub use manifest::{
-    CloseRules, CodeManifest, Manifest, PayerInput, QueryRules, Recreate, SettingField, UnsignedAnswer,
+    CloseRules, CodeManifest, Manifest, PayerInput, QueryRules, Recreate, RefundRules, SettingField, UnsignedAnswer,
+    VoidRules,
 };
 pub use outcome::{Acknowledgement, Answer, Fact, FactSubject, Interpreted, Notified, Outcome, Paid, RawNotification};
 pub use settings::{AccountView, FieldError, Material, SecretSettings};

@@ -8,6 +8,9 @@ use super::http::HttpRequest;
 use super::{Material, Step};
 
 /// What a reply or a notification proves. Statuses are ours; outcomes are the provider's word.
+///
+/// About a void or a refund the same words are used: *succeeded* is that the money went back, with the provider's number
+/// for it and how much; *closed* that the provider ended it without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The order is open; the payer's device needs these.

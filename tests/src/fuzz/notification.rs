@@ -93,7 +93,14 @@ impl Account {
             secrets: &self.secrets,
             notify_url: "http://127.0.0.1/notify/sandbox/030303030303030303030303",
         };
-        Context { now: Timestamp::from_millis(NOW), entropy: &self.entropy, account, material: &[], subject: None }
+        Context {
+            now: Timestamp::from_millis(NOW),
+            entropy: &self.entropy,
+            account,
+            material: &[],
+            subject: None,
+            original: None,
+        }
     }
 
     fn notified(&self, header: &str, body: &[u8]) -> Notified {

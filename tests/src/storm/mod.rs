@@ -235,12 +235,14 @@ impl Storm {
         let settled = tokio::time::timeout(SETTLE_LIMIT, async {
             loop {
                 // What may not be for a moment is not waited for.
-                violations = self.judge_numbers();
+                let numbers = self.judge_numbers();
                 let busy = self.merchants.under_way.load(Ordering::SeqCst) > 0 || self.provider.is_busy();
-                if !violations.is_empty() {
+                if !numbers.is_empty() {
+                    violations = numbers;
                     return;
                 }
                 if !busy {
+                    // Until it is judged again this is what was found, also when the time is up in the middle.
                     violations = self.judge_all().await;
                     if violations.is_empty() {
                         return;

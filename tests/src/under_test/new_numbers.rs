@@ -106,5 +106,6 @@ fn again<'a>(context: &Context<'a>) -> Context<'a> {
         account: AccountView { id, mode, settings, secrets, notify_url },
         material: context.material,
         subject: context.subject,
+        original: context.original,
     }
 }

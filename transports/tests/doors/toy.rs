@@ -57,6 +57,8 @@ fn code(code: &str, needs: Vec<PayerInput>, locally_signed: bool) -> CodeManifes
             awaiting_schedule: Vec::new(),
         },
         close: None,
+        refund: None,
+        void: None,
         not_executed_max: 1,
         call_deadline: Duration::from_secs(5),
     }

@@ -112,6 +112,7 @@ impl World {
             },
             material: &[],
             subject: Some(Subject { number: NUMBER, numbered_at: Timestamp::from_millis(1_795_377_908_000) }),
+            original: None,
         }
     }
 

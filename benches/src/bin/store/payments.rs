@@ -189,6 +189,8 @@ fn rules() -> CodeManifest {
         authorize: false,
         query: QueryRules { truth_from: HOUR, truth_until: None, schedule: vec![HOUR], awaiting_schedule: vec![HOUR] },
         close: None,
+        refund: None,
+        void: None,
         not_executed_max: 3,
         call_deadline: HOUR,
     }

@@ -91,6 +91,8 @@ fn code(name: &str, locally_signed: bool) -> CodeManifest {
             awaiting_schedule: vec![Duration::from_mins(5)],
         },
         close: Some(CloseRules { schedule: vec![Duration::from_secs(5)] }),
+        refund: None,
+        void: None,
         not_executed_max: 3,
         call_deadline: Duration::from_secs(10),
     }
@@ -121,7 +123,11 @@ impl Adapter for Script {
             Call::Query { .. } => "query",
             Call::Close { .. } => "close",
             Call::Authorize { .. } => "authorize",
-            Call::Maintain | Call::PayerSession { .. } => return Prepared::Unsupported,
+            Call::Void { .. }
+            | Call::Refund { .. }
+            | Call::QueryRefund { .. }
+            | Call::Maintain
+            | Call::PayerSession { .. } => return Prepared::Unsupported,
         };
         let url = format!("http://script/{path}/{number}").parse().expect("an address");
         Prepared::Send(HttpRequest::get(url))
@@ -133,7 +139,12 @@ impl Adapter for Script {
         let number = context.subject.as_ref().map(|subject| subject.number).unwrap_or_default();
         let code = match call {
             Call::Create { code, .. } | Call::Query { code } | Call::Close { code } => code.clone(),
-            Call::Maintain | Call::PayerSession { .. } | Call::Authorize { .. } => SENT.parse().expect("a code"),
+            Call::Void { .. }
+            | Call::Refund { .. }
+            | Call::QueryRefund { .. }
+            | Call::Maintain
+            | Call::PayerSession { .. }
+            | Call::Authorize { .. } => SENT.parse().expect("a code"),
         };
         let mut answer = Answer::bare(outcome(text, &code, number));
         if let Some((_, owner)) = text.split_once('@') {

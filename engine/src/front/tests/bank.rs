@@ -49,6 +49,8 @@ fn code(text: &str) -> CodeManifest {
             awaiting_schedule: Vec::new(),
         },
         close: None,
+        refund: None,
+        void: None,
         not_executed_max: 1,
         call_deadline: Duration::from_secs(10),
     }

@@ -65,6 +65,8 @@ pub(super) fn returning() -> CodeManifest {
             awaiting_schedule: vec![seconds(10), seconds(60), seconds(1_800)],
         },
         close: Some(CloseRules { schedule: vec![seconds(2), seconds(20)] }),
+        refund: None,
+        void: None,
         not_executed_max: 3,
         call_deadline: seconds(10),
     }
