@@ -116,6 +116,8 @@ fn manifest(code: &ChannelCode, needs: Vec<PayerInput>) -> CodeManifest {
             awaiting_schedule: Vec::new(),
         },
         close: None,
+        refund: None,
+        void: None,
         not_executed_max: 3,
         call_deadline: Duration::from_secs(10),
     }
