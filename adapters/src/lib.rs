@@ -1,13 +1,16 @@
 //! The channels: one folder each, all alike, and the only list of them.
 //!
 //! An adapter is pure: it knows its provider's dialect and nothing of stores, actors or transports. Each folder stands
-//! behind a feature of its name. [`simulator`] is what the providers' simulators share.
+//! behind a feature of its name. [`simulator`] is what the providers' simulators share, and `conformance` the exam that
+//! every adapter sits, other people's too.
 #![deny(missing_docs)]
 
 use std::sync::Arc;
 
 use maxpay_engine::channel::Adapter;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod parts;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -8,6 +8,8 @@
 mod births;
 mod books;
 mod client;
+#[cfg(feature = "conformance")]
+mod exam;
 mod gateway;
 mod magic;
 mod merchants;
@@ -30,6 +32,8 @@ use merchants::Merchants;
 use order::Order;
 
 pub use client::SandboxClient;
+#[cfg(feature = "conformance")]
+pub use exam::SandboxCandidate;
 pub use magic::Magic;
 pub use merchants::EnrolError;
 pub use order::{LedgerPayment, LedgerRow, OrderState};
