@@ -22,7 +22,7 @@ use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
     Step, VerifiedToken,
 };
-use maxpay_engine::model::{ChannelCode, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
@@ -78,6 +78,7 @@ impl Adapter for Sandbox {
     fn verify_token(
         &self,
         code: &ChannelCode,
+        _intent: &Intent,
         token: &Secret,
         _context: &Context<'_>,
     ) -> Result<VerifiedToken, String> {

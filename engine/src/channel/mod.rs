@@ -19,7 +19,7 @@ pub use manifest::{
 pub use outcome::{Acknowledgement, Answer, Fact, FactSubject, Interpreted, Notified, Outcome, Paid, RawNotification};
 pub use settings::{AccountView, FieldError, Material, SecretSettings};
 
-use crate::model::{ChannelCode, Mode, NamedAction};
+use crate::model::{ChannelCode, Intent, Mode, NamedAction};
 use crate::secrets::Secret;
 
 /// One provider's dialect. Every method is a pure function of its arguments.
@@ -50,13 +50,21 @@ pub trait Adapter: Send + Sync + 'static {
     /// Reads a notification that came to the account's address. [`Context::subject`] is empty here.
     fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified;
 
-    /// Verifies a payer's token before a charge by it becomes an intent.
+    /// Verifies a payer's token before a charge by it becomes an intent. Where the token itself says what the payer has
+    /// agreed to, that is compared with `intent`, so that a token for another amount is refused before anything is
+    /// written or sent.
     ///
     /// # Errors
     /// Why the token is refused, for people, without anything secret. The default refuses every token: most channels
     /// take none.
-    fn verify_token(&self, code: &ChannelCode, token: &Secret, context: &Context<'_>) -> Result<VerifiedToken, String> {
-        let _ = (token, context);
+    fn verify_token(
+        &self,
+        code: &ChannelCode,
+        intent: &Intent,
+        token: &Secret,
+        context: &Context<'_>,
+    ) -> Result<VerifiedToken, String> {
+        let _ = (intent, token, context);
         Err(format!("{code} takes no token"))
     }
 

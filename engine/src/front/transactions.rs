@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::create::{WAIT_MAX, is_submitting};
 use crate::actors::account_of;
 use crate::actors::calls::{self, Asked};
@@ -295,12 +297,18 @@ impl Inner {
             return Err(Error::Unsupported);
         }
         let token = Arc::new(request.token);
-        let verified = self.verify(&record, attempt.clone(), &account, &token).await?;
-        let row = keys::once(&account.record.adapter, account.identity(), verified.once_key.as_bytes());
-        let once_key =
-            <[u8; 32]>::try_from(&*row.key).map_err(|_| Error::Internal("a once-key has 32 bytes".into()))?;
+        let (once_key, token_digest) = match held_token(&record, &token) {
+            // It was verified when it came first. A wallet's token grows old, and is answered like before all the same.
+            Some(held) => held,
+            None => {
+                let verified = self.verify(&record, attempt.clone(), &account, &token).await?;
+                let row = keys::once(&account.record.adapter, account.identity(), verified.once_key.as_bytes());
+                let key = <[u8; 32]>::try_from(&*row.key);
+                (key.map_err(|_| Error::Internal("a once-key has 32 bytes".into()))?, verified.digest)
+            }
+        };
         let revision = account.record.revisions.last().map_or(attempt.revision, |revision| revision.number);
-        let (account_id, token_digest) = (account.record.id, verified.digest);
+        let account_id = account.record.id;
         let input = Input::Authorize { once_key, token_digest, account_id, revision };
         let watcher = self.watchers.watch(id);
         let carried = Carried { idempotency, token: Some(token), ..Carried::default() };
@@ -320,7 +328,9 @@ impl Inner {
         let asked = Asked { call, number: attempt.number.to_string(), attempt, account: Arc::clone(account) };
         let (owner, token) = (Arc::clone(self), Arc::clone(token));
         let verified = calls::off_arbiter(self, move || {
-            calls::with_context(&owner, &asked, |adapter, context| adapter.verify_token(&code, &token, context))
+            calls::with_context(&owner, &asked, |adapter, context| {
+                adapter.verify_token(&code, &asked.attempt.intent, &token, context)
+            })
         });
         verified.await.map_err(Error::Internal)?.map_err(Error::TokenRefused)
     }
@@ -360,4 +370,10 @@ impl Inner {
 fn order_of(record: &Transaction) -> Result<&Attempt, Error> {
     let order = record.attempts.iter().rfind(|attempt| attempt.intent.token.is_none());
     order.ok_or_else(|| Error::Conflict("the transaction has no order".to_owned()))
+}
+
+/// Once-key and digest of this token where the transaction holds it already.
+fn held_token(record: &Transaction, token: &Secret) -> Option<([u8; 32], [u8; 32])> {
+    let digest: [u8; 32] = Sha256::digest(token.expose()).into();
+    record.attempts.iter().filter_map(|attempt| attempt.intent.token).find(|(_, held)| *held == digest)
 }

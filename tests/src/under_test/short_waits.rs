@@ -9,7 +9,7 @@ use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
     Step, VerifiedToken,
 };
-use maxpay_engine::model::{ChannelCode, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
@@ -74,8 +74,14 @@ impl Adapter for ShortWaits {
         self.inner.notification(raw, context)
     }
 
-    fn verify_token(&self, code: &ChannelCode, token: &Secret, context: &Context<'_>) -> Result<VerifiedToken, String> {
-        self.inner.verify_token(code, token, context)
+    fn verify_token(
+        &self,
+        code: &ChannelCode,
+        intent: &Intent,
+        token: &Secret,
+        context: &Context<'_>,
+    ) -> Result<VerifiedToken, String> {
+        self.inner.verify_token(code, intent, token, context)
     }
 
     fn shown(&self, code: &ChannelCode, number: &str, actions: &[NamedAction]) -> Vec<(String, String)> {

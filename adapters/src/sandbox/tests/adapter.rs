@@ -203,8 +203,9 @@ async fn nothing_secret_is_in_what_we_send_or_print() {
 fn tokens_are_vetted_before_they_are_charged() {
     // A well-shaped token gives its once-key and digest; a refusal repeats nothing of it.
     let world = World::new();
-    let verify =
-        |text: &str| world.adapter.verify_token(&channel("apple_pay"), &Secret::from_text(text), &world.context());
+    let verify = |text: &str| {
+        world.adapter.verify_token(&channel("apple_pay"), &intent(1, "CNY"), &Secret::from_text(text), &world.context())
+    };
     let good = verify(&token('a', "approve")).expect("a token");
     assert_eq!(good.once_key, "a".repeat(64));
     assert_eq!(good.digest, crate::parts::digest::sha256(token('a', "approve").as_bytes()));
@@ -222,6 +223,7 @@ fn tokens_are_vetted_before_they_are_charged() {
         let why = verify(&text).expect_err(&text);
         assert!(!why.contains("hunter2"), "{why}");
     }
-    let elsewhere = world.adapter.verify_token(&channel("wx_app"), &Secret::from_text("{}"), &world.context());
+    let elsewhere =
+        world.adapter.verify_token(&channel("wx_app"), &intent(1, "CNY"), &Secret::from_text("{}"), &world.context());
     assert_eq!(elsewhere, Err("wx_app takes no token".to_owned()));
 }

@@ -15,7 +15,7 @@ use crate::channel::{
     Interpreted, Manifest, Notified, Outcome, Paid, Prepared, QueryRules, RawNotification, Recreate, SecretSettings,
     SettingField, Step, VerifiedToken,
 };
-use crate::model::{ChannelCode, Currency, Mode, Money, NamedAction, PayerAction};
+use crate::model::{ChannelCode, Currency, Intent, Mode, Money, NamedAction, PayerAction};
 use crate::secrets::Secret;
 
 pub const SENT: &str = "script_sent";
@@ -153,9 +153,18 @@ impl Adapter for Script {
         Interpreted::Done(answer)
     }
 
-    fn verify_token(&self, _: &ChannelCode, token: &Secret, _: &Context<'_>) -> Result<VerifiedToken, String> {
+    fn verify_token(
+        &self,
+        _: &ChannelCode,
+        intent: &Intent,
+        token: &Secret,
+        context: &Context<'_>,
+    ) -> Result<VerifiedToken, String> {
         let text = token.expose_text().unwrap_or_default();
-        if text == "bad" {
+        let until = text.strip_prefix("until ").and_then(|until| until.parse().ok());
+        let old = until.is_some_and(|until| context.now.millis() > until);
+        let other_amount = text.strip_prefix("for ").is_some_and(|amount| amount != intent.amount.major());
+        if text == "bad" || old || other_amount {
             return Err("it is bad".to_owned());
         }
         Ok(VerifiedToken { once_key: text.to_owned(), digest: Sha256::digest(token.expose()).into() })

@@ -7,6 +7,7 @@ use super::world::World;
 use crate::Error;
 use crate::api::{Authorize, CreateTransaction};
 use crate::channel::http::SendFailure;
+use crate::clock::Clock;
 use crate::model::{Transaction, TransactionId};
 use crate::secrets::Secret;
 
@@ -34,6 +35,20 @@ async fn a_token_is_charged_once() {
     assert_eq!(charge(&world, second, "token").await.err(), Some(Error::TokenUsed));
     assert_eq!(charge(&world, second, "another").await.expect("charged").status.name(), "succeeded");
     assert_eq!(world.provider.count("authorize"), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_grew_old_is_answered_where_it_was_charged() {
+    // The payment that holds it answers as it is now; any other refuses it, and so does one of another amount.
+    let world = World::new().await;
+    let (first, second) = (open(&world, "bill-1").await, open(&world, "bill-2").await);
+    let token = format!("until {}", world.clock.now().wall.millis());
+    let paid = charge(&world, first, &token).await.expect("charged");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(charge(&world, first, &token).await.expect("known").version, paid.version);
+    assert!(matches!(charge(&world, second, &token).await, Err(Error::TokenRefused(_))));
+    assert!(matches!(charge(&world, second, "for 0.02").await, Err(Error::TokenRefused(_))));
+    assert_eq!(world.provider.count("authorize"), 1);
 }
 
 #[tokio::test]
