@@ -1,8 +1,13 @@
-//! What two or more channels truly share: digests, canonical texts, amounts in major units, HTML forms.
+//! What two or more channels truly share: digests, RSA keys, canonical texts, amounts in major units, Beijing time,
+//! HTML forms.
 //!
 //! Nothing here knows a provider.
 
+pub mod beijing;
 pub mod canonical;
 pub mod decimal;
 pub mod digest;
 pub mod form;
+pub mod parsed;
+pub mod pem;
+pub mod rsa;
