@@ -297,15 +297,15 @@ impl Inner {
             return Err(Error::Unsupported);
         }
         let token = Arc::new(request.token);
-        let (once_key, token_digest) = match held_token(&record, &token) {
-            // It was verified when it came first. A wallet's token grows old, and is answered like before all the same.
-            Some(held) => held,
-            None => {
-                let verified = self.verify(&record, attempt.clone(), &account, &token).await?;
-                let row = keys::once(&account.record.adapter, account.identity(), verified.once_key.as_bytes());
-                let key = <[u8; 32]>::try_from(&*row.key);
-                (key.map_err(|_| Error::Internal("a once-key has 32 bytes".into()))?, verified.digest)
-            }
+        // A token held here was verified when it came first. A wallet's token grows old, and is answered like before all
+        // the same.
+        let (once_key, token_digest) = if let Some(held) = held_token(&record, &token) {
+            held
+        } else {
+            let verified = self.verify(&record, attempt.clone(), &account, &token).await?;
+            let row = keys::once(&account.record.adapter, account.identity(), verified.once_key.as_bytes());
+            let key = <[u8; 32]>::try_from(&*row.key);
+            (key.map_err(|_| Error::Internal("a once-key has 32 bytes".into()))?, verified.digest)
         };
         let revision = account.record.revisions.last().map_or(attempt.revision, |revision| revision.number);
         let account_id = account.record.id;
