@@ -1,5 +1,5 @@
-//! What two or more channels truly share: digests, RSA keys, canonical texts, amounts in major units, Beijing time,
-//! HTML forms.
+//! What two or more channels truly share: digests, RSA keys, certificates, canonical texts, amounts in major units,
+//! Beijing time, HTML forms.
 //!
 //! Nothing here knows a provider.
 
@@ -11,3 +11,4 @@ pub mod form;
 pub mod parsed;
 pub mod pem;
 pub mod rsa;
+pub mod x509;
