@@ -22,7 +22,7 @@ use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
     Step, VerifiedToken,
 };
-use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
@@ -59,6 +59,7 @@ impl Adapter for Sandbox {
         mode: Mode,
         settings: &Map<String, Value>,
         secrets: &SecretSettings,
+        _: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
         account::validate(mode, settings, secrets)
     }

@@ -19,7 +19,7 @@ pub use manifest::{
 pub use outcome::{Acknowledgement, Answer, Fact, FactSubject, Interpreted, Notified, Outcome, Paid, RawNotification};
 pub use settings::{AccountView, FieldError, Material, SecretSettings};
 
-use crate::model::{ChannelCode, Intent, Mode, NamedAction};
+use crate::model::{ChannelCode, Intent, Mode, NamedAction, Timestamp};
 use crate::secrets::Secret;
 
 /// One provider's dialect. Every method is a pure function of its arguments.
@@ -28,6 +28,8 @@ pub trait Adapter: Send + Sync + 'static {
     fn manifest(&self) -> &Manifest;
 
     /// Checks an account's settings when they are saved, secrets included.
+    ///
+    /// `now` tells whether certificates among them have expired.
     ///
     /// Returns the *identity* they name: a text that stays the same while it is the same contract (merchant, app and
     /// seller ids, hosts). Settings of another identity are another account.
@@ -39,6 +41,7 @@ pub trait Adapter: Send + Sync + 'static {
         mode: Mode,
         settings: &serde_json::Map<String, serde_json::Value>,
         secrets: &SecretSettings,
+        now: Timestamp,
     ) -> Result<String, Vec<FieldError>>;
 
     /// Turns a call into the request that asks it, or answers it without one.

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::api::AccountSettings;
 use crate::channel::{Adapter, FieldError, Manifest, SecretSettings};
 use crate::directory::NOTIFY_URL;
-use crate::model::{ChannelCode, Mode};
+use crate::model::{ChannelCode, Mode, Timestamp};
 use crate::secrets::Secret;
 
 /// All settings of a revision together, in bytes of JSON.
@@ -52,7 +52,7 @@ impl Parted {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every setting that is missing or wrong.
-    pub fn validate(&self, adapter: &dyn Adapter, mode: Mode) -> Result<String, Error> {
+    pub fn validate(&self, adapter: &dyn Adapter, mode: Mode, now: Timestamp) -> Result<String, Error> {
         let manifest = adapter.manifest();
         let missing = manifest.settings.iter().filter(|field| field.needed && !self.has(field.name));
         refuse(missing.map(|field| wrong_field(field.name, format!("is needed: {}", field.doc))).collect())?;
@@ -60,7 +60,7 @@ impl Parted {
         if Value::Object(self.settings.clone()).to_string().len() + secret_bytes > SETTINGS_BYTES_MAX {
             return Err(Error::field("settings", format!("all together at most {SETTINGS_BYTES_MAX} bytes")));
         }
-        adapter.validate(mode, &self.settings, &self.secrets).map_err(|fields| Error::Invalid { fields })
+        adapter.validate(mode, &self.settings, &self.secrets, now).map_err(|fields| Error::Invalid { fields })
     }
 
     /// The text that is kept: with the address that the provider is told, which stays as it is now for this revision.

@@ -255,7 +255,7 @@ impl Inner {
         number: u32,
         parted: &Parted,
     ) -> Result<Revision, Error> {
-        let identity = parted.validate(adapter, mode)?;
+        let identity = parted.validate(adapter, mode, self.clock.now().wall)?;
         let place = Place::account_secrets(id, number);
         Ok(Revision {
             number,

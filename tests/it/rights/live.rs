@@ -6,7 +6,7 @@ use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
     Step,
 };
-use maxpay_engine::model::{ChannelCode, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Mode, NamedAction, Timestamp};
 use serde_json::{Map, Value};
 
 /// The adapter.
@@ -33,8 +33,9 @@ impl Adapter for Live {
         _mode: Mode,
         settings: &Map<String, Value>,
         secrets: &SecretSettings,
+        now: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
-        self.sandbox.validate(Mode::Test, settings, secrets)
+        self.sandbox.validate(Mode::Test, settings, secrets, now)
     }
 
     fn prepare(&self, call: &Call, context: &Context<'_>) -> Prepared {

@@ -10,7 +10,7 @@ use maxpay_engine::channel::{
     AccountView, Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification,
     SecretSettings, Step, Subject, VerifiedToken,
 };
-use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
@@ -80,8 +80,9 @@ impl Adapter for NewNumbers {
         mode: Mode,
         settings: &Map<String, Value>,
         secrets: &SecretSettings,
+        now: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
-        self.inner.validate(mode, settings, secrets)
+        self.inner.validate(mode, settings, secrets, now)
     }
 
     fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {

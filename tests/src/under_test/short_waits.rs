@@ -9,7 +9,7 @@ use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
     Step, VerifiedToken,
 };
-use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction};
+use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
@@ -58,8 +58,9 @@ impl Adapter for ShortWaits {
         mode: Mode,
         settings: &Map<String, Value>,
         secrets: &SecretSettings,
+        now: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
-        self.inner.validate(mode, settings, secrets)
+        self.inner.validate(mode, settings, secrets, now)
     }
 
     fn prepare(&self, call: &Call, context: &Context<'_>) -> Prepared {

@@ -8,7 +8,7 @@ use maxpay_engine::channel::{
     Manifest, Notified, Outcome, Paid, PayerInput, Prepared, QueryRules, RawNotification, Recreate, SecretSettings,
     Step,
 };
-use maxpay_engine::model::{ChannelCode, Currency, Mode, Money, NamedAction, PayerAction};
+use maxpay_engine::model::{ChannelCode, Currency, Mode, Money, NamedAction, PayerAction, Timestamp};
 use serde_json::Value;
 
 /// The adapter. `toy_app` and `toy_web` are signed here, `toy_web` needs a return address, and `toy_down` sends to
@@ -74,6 +74,7 @@ impl Adapter for Toy {
         _: Mode,
         _: &serde_json::Map<String, Value>,
         _: &SecretSettings,
+        _: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
         Ok("toy".to_owned())
     }

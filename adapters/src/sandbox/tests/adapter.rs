@@ -131,7 +131,7 @@ fn settings_are_told_what_would_be_right() {
             keys.0.insert((*name).to_owned(), Secret::from_text(secret));
         }
         adapter
-            .validate(mode, settings.as_object().expect("an object"), &keys)
+            .validate(mode, settings.as_object().expect("an object"), &keys, Timestamp::from_millis(0))
             .map_err(|errors| errors.into_iter().map(|error| error.field).collect::<Vec<_>>())
     };
     let good = serde_json::json!({ "merchant_id": "m-01", "base_url": "http://sandbox.invalid/" });

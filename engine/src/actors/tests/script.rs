@@ -15,7 +15,7 @@ use crate::channel::{
     Interpreted, Manifest, Notified, Outcome, Paid, Prepared, QueryRules, RawNotification, Recreate, SecretSettings,
     SettingField, Step, VerifiedToken,
 };
-use crate::model::{ChannelCode, Currency, Intent, Mode, Money, NamedAction, PayerAction};
+use crate::model::{ChannelCode, Currency, Intent, Mode, Money, NamedAction, PayerAction, Timestamp};
 use crate::secrets::Secret;
 
 pub const SENT: &str = "script_sent";
@@ -108,6 +108,7 @@ impl Adapter for Script {
         _: Mode,
         settings: &serde_json::Map<String, serde_json::Value>,
         _: &SecretSettings,
+        _: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
         Ok(settings.get("merchant").and_then(|it| it.as_str()).unwrap_or_default().to_owned())
     }

@@ -66,6 +66,7 @@ impl Adapter for Bank {
         _: Mode,
         settings: &Map<String, Value>,
         secrets: &SecretSettings,
+        _: Timestamp,
     ) -> Result<String, Vec<FieldError>> {
         let wrong = |field: &str| FieldError { field: field.to_owned(), why: "is wrong".to_owned() };
         if secrets.named("key").is_none_or(|key| key.len() < 8) {
