@@ -1,8 +1,137 @@
 //! The exam that every adapter sits, other people's too: an adapter and its provider's simulator in, a report out.
+//!
+//! It believes nothing. Every claim of the manifest is held against the provider's books; every answer and notice is
+//! cut, changed, forged, aged and handed to the wrong reader; and a whole engine is driven through creates, queries,
+//! closes and charges with the way to the provider broken at every place, with and without a crash between, until it
+//! must have come to the truth. It needs no network, and time in it stands still unless it is moved.
+//!
+//! ```
+//! use maxpay_adapters::conformance::examine;
+//! use maxpay_adapters::sandbox::simulator::SandboxCandidate;
+//!
+//! let report = examine(&SandboxCandidate);
+//! println!("{report}");
+//! report.assert_passed();
+//! ```
 
+mod amounts;
+mod answers;
+mod bytes;
+mod charges;
+mod desk;
+mod ear;
+mod notices;
+mod orders;
 mod provider;
+mod refunds;
+mod report;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use maxpay_engine::channel::CodeManifest;
+
+use desk::Desk;
+use ear::Ear;
+use report::Sheet;
 
 pub use provider::{
     About, BookOrder, BookPayment, BookRefund, BookState, Candidate, Card, Feature, Lack, Merchant, Play, Provider,
     Seal, Stage,
 };
+pub use report::{Report, Row, Verdict};
+
+/// Examines a candidate. Takes seconds, on a thread and a runtime of its own, so that it may be called from anywhere.
+///
+/// Adapters that panic fail; the exam itself does not end by it.
+///
+/// # Panics
+/// When no thread or runtime can be had.
+#[must_use]
+pub fn examine(candidate: &dyn Candidate) -> Report {
+    std::thread::scope(|scope| {
+        let exam = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.expect("a runtime of one thread can be had").block_on(exam(candidate))
+        });
+        exam.join().expect("panics of the candidate are caught in their parts")
+    })
+}
+
+/// A part of the exam, for one code.
+type Part = for<'a> fn(&'a Desk<'a>, &'a mut Sheet) -> BoxFuture<'a, ()>;
+
+/// The parts, each with a provider of its own.
+const PARTS: [(&str, Part); 7] = [
+    ("requests", |desk, sheet| Box::pin(bytes::examine(desk, sheet))),
+    ("orders", |desk, sheet| Box::pin(orders::examine(desk, sheet))),
+    ("charges", |desk, sheet| Box::pin(charges::examine(desk, sheet))),
+    ("answers", |desk, sheet| Box::pin(answers::examine(desk, sheet))),
+    ("notifications", |desk, sheet| Box::pin(notices::examine(desk, sheet))),
+    ("amounts", |desk, sheet| Box::pin(amounts::examine(desk, sheet))),
+    ("refunds", |desk, sheet| Box::pin(refunds::examine(desk, sheet))),
+];
+
+async fn exam(candidate: &dyn Candidate) -> Report {
+    let ear = Arc::new(Ear::default());
+    let mut report = Report { candidate: candidate.name(), rows: Vec::new() };
+    let adapter = candidate.adapter();
+    let served = candidate.codes();
+    let codes: Vec<CodeManifest> = adapter
+        .manifest()
+        .codes
+        .iter()
+        .filter(|rules| served.is_empty() || served.contains(&rules.code))
+        .cloned()
+        .collect();
+    if let Some(first) = codes.first() {
+        let part: Part = |desk, sheet| {
+            Box::pin(async move {
+                settings::examine(desk, sheet);
+            })
+        };
+        report.rows.extend(sit(candidate, first, &ear, "settings", part, None).await);
+    }
+    for rules in &codes {
+        for (name, part) in PARTS {
+            report.rows.extend(sit(candidate, rules, &ear, name, part, Some(rules)).await);
+        }
+    }
+    report.rows.extend(secrecy(&ear));
+    report
+}
+
+/// One part for one code; what goes wrong in it is a failure.
+async fn sit(
+    candidate: &dyn Candidate,
+    rules: &CodeManifest,
+    ear: &Arc<Ear>,
+    name: &'static str,
+    part: Part,
+    code: Option<&CodeManifest>,
+) -> Vec<Row> {
+    let mut sheet = Sheet::new(name, code.map(|rules| rules.code.clone()));
+    match Desk::new(candidate, rules, ear) {
+        Ok(desk) => {
+            let sat = AssertUnwindSafe(part(&desk, &mut sheet)).catch_unwind().await;
+            if sat.is_err() {
+                sheet.fail("nothing panics", "the adapter or its provider panicked");
+            }
+        }
+        Err(why) => sheet.fail("the provider opens", why),
+    }
+    sheet.rows
+}
+
+fn secrecy(ear: &Ear) -> Vec<Row> {
+    let mut sheet = Sheet::new("secrecy", None);
+    let leaks = ear.leaks();
+    sheet.hold("nothing that is said anywhere shows a secret", leaks.is_empty(), || leaks.join("; "));
+    sheet.rows
+}
