@@ -1,4 +1,5 @@
-//! What two or more channels truly share: digests, RSA keys, certificates, canonical texts, amounts in major units,
+//! What two or more channels truly share: digests, RSA keys, certificates, archives of both,
+//! canonical texts, amounts in major units,
 //! Beijing time, HTML forms.
 //!
 //! Nothing here knows a provider.
@@ -10,5 +11,6 @@ pub mod digest;
 pub mod form;
 pub mod parsed;
 pub mod pem;
+pub mod pkcs12;
 pub mod rsa;
 pub mod x509;

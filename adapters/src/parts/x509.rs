@@ -203,6 +203,12 @@ impl Certificate {
         &self.spki
     }
 
+    /// The public key's own bytes, without its algorithm: DER of PKCS#1 for RSA, a point for a curve.
+    #[must_use]
+    pub fn public_key_bits(&self) -> &[u8] {
+        self.parsed.tbs_certificate.subject_public_key_info.subject_public_key.raw_bytes()
+    }
+
     /// The dotted identifier of the algorithm that its issuer signed it with.
     #[must_use]
     pub fn signature_algorithm(&self) -> String {
