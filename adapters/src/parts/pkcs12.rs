@@ -101,10 +101,13 @@ impl Archive {
         };
         let mut found = Found::default();
         for part in elements(one(safe, Tag::Sequence, "the list of safes")?.value())? {
-            found.read_safe(part, password).map_err(|error| match error {
-                // The password opened the check value, so what does not decrypt is damaged.
-                ArchiveError::Password if checked => ArchiveError::Shape("a part of it does not decrypt"),
-                other => other,
+            // The password opened the check value, so what does not decrypt is damaged.
+            found.read_safe(part, password).map_err(|error| {
+                if checked && error == ArchiveError::Password {
+                    ArchiveError::Shape("a part of it does not decrypt")
+                } else {
+                    error
+                }
             })?;
         }
         found.archive()
@@ -244,7 +247,8 @@ fn sequence(any: AnyRef<'_>) -> Result<&[u8], ArchiveError> {
 }
 
 fn octets(any: AnyRef<'_>) -> Result<&[u8], ArchiveError> {
-    let octets = any.decode_as::<OctetStringRef<'_>>().map_err(|_| ArchiveError::Shape("an octet string is missing"))?;
+    let octets =
+        any.decode_as::<OctetStringRef<'_>>().map_err(|_| ArchiveError::Shape("an octet string is missing"))?;
     Ok(octets.as_bytes())
 }
 

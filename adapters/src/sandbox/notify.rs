@@ -54,6 +54,7 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
     };
     let fact = Fact {
         subject: FactSubject::Attempt(body.number),
+        numbered_at: None,
         owners: vec![(MERCHANT_ID, body.merchant_id)],
         provider_time: Some(signed_at),
         outcome,

@@ -192,6 +192,9 @@ pub enum Notified {
 pub struct Fact {
     /// About what.
     pub subject: FactSubject,
+    /// When that number was given, where the dialect carries it as part of the order's name (UnionPay's txnTime): the
+    /// engine compares it with the attempt's, to the second.
+    pub numbered_at: Option<Timestamp>,
     /// Whose it is: name of the setting, and the value in the notification.
     pub owners: Vec<(&'static str, String)>,
     /// The provider's own time, where signed.

@@ -18,7 +18,7 @@ use crate::channel::{Acknowledgement, Fact, FactSubject, Notified, Outcome, RawN
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::{Input, Source, Told};
-use crate::model::{AccountId, AlarmKind, AttemptNumber, Sealed};
+use crate::model::{AccountId, AlarmKind, AttemptNumber, Sealed, Timestamp};
 use crate::secrets::Secret;
 use crate::store::keys;
 use crate::{Engine, Error};
@@ -222,16 +222,21 @@ impl Inner {
         };
         let Some(number) = AttemptNumber::parse(number) else { return homeless("the number is none of ours") };
         match self.whose(&number).await {
-            Ok(Some(owner)) if owner == account.record.id => Ok(number),
-            Ok(Some(_)) => Err(Taken::Wrong("it names another account's order".to_owned())),
+            Ok(Some((owner, _))) if owner != account.record.id => {
+                Err(Taken::Wrong("it names another account's order".to_owned()))
+            }
+            Ok(Some((_, given))) if fact.numbered_at.is_some_and(|told| told.seconds() != given.seconds()) => {
+                Err(Taken::Wrong("it names another time of the order".to_owned()))
+            }
+            Ok(Some(_)) => Ok(number),
             Ok(None) => homeless("there is no such order"),
             Err(Error::SetAside) => homeless("the record is set aside"),
             Err(why) => Err(Taken::NotNow(why)),
         }
     }
 
-    /// To which account the attempt of that number belongs.
-    async fn whose(&self, number: &AttemptNumber) -> Result<Option<AccountId>, Error> {
+    /// To which account the attempt of that number belongs, and when the number was given.
+    async fn whose(&self, number: &AttemptNumber) -> Result<Option<(AccountId, Timestamp)>, Error> {
         if self.set_aside.contains(&keys::transaction(number.transaction)) {
             return Err(Error::SetAside);
         }
@@ -240,13 +245,14 @@ impl Inner {
             Err(Error::NotFound(_)) => return Ok(None),
             Err(why) => return Err(why),
         };
-        Ok(record.attempts.iter().find(|attempt| attempt.number == *number).map(|attempt| attempt.account_id))
+        let attempt = record.attempts.iter().find(|attempt| attempt.number == *number);
+        Ok(attempt.map(|attempt| (attempt.account_id, attempt.numbered_at)))
     }
 
     /// A hint proves nothing: that the channel is to be asked becomes durable.
     async fn follow_hint(self: &Arc<Self>, account: &Arc<LoadedAccount>, number: &str) -> Result<(), Error> {
         let number = AttemptNumber::parse(number).ok_or(Error::NotFound("order"))?;
-        if self.whose(&number).await? != Some(account.record.id) {
+        if self.whose(&number).await?.map(|(owner, _)| owner) != Some(account.record.id) {
             return Err(Error::NotFound("order"));
         }
         self.hint(&number, None).await

@@ -137,7 +137,9 @@ impl Account {
         match self.notified(&header, body) {
             Notified::Verified { facts, ack, refusal } => {
                 let said = said.expect("what counts can be read");
-                let [Fact { subject, owners, provider_time, outcome }] = &facts[..] else { panic!("{facts:?}") };
+                let [Fact { subject, numbered_at: None, owners, provider_time, outcome }] = &facts[..] else {
+                    panic!("{facts:?}")
+                };
                 assert_eq!(*subject, FactSubject::Attempt(said.number.clone()));
                 assert_eq!(owners, &[("merchant_id", said.merchant_id.clone())]);
                 assert!(*provider_time == Some(at) && in_time(at), "{provider_time:?}");

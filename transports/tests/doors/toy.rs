@@ -132,6 +132,7 @@ fn fact(body: &[u8]) -> Option<Fact> {
     };
     Some(Fact {
         subject: FactSubject::Attempt(said["number"].as_str()?.to_owned()),
+        numbered_at: None,
         owners: Vec::new(),
         provider_time: None,
         outcome: Outcome::Succeeded(paid),

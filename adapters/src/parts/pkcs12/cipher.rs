@@ -171,7 +171,8 @@ pub(super) fn derive(
         // I_j = (I_j + B + 1) mod 2^v
         for block in i.chunks_exact_mut(v) {
             let mut carry = 1_u16;
-            for (byte, b) in block.iter_mut().zip(a.as_ref().iter().copied().cycle().take(v).collect::<Vec<_>>()).rev() {
+            for (byte, b) in block.iter_mut().zip(a.as_ref().iter().copied().cycle().take(v).collect::<Vec<_>>()).rev()
+            {
                 let sum = u16::from(*byte) + u16::from(b) + carry;
                 [_, *byte] = sum.to_be_bytes();
                 carry = sum >> 8;

@@ -124,6 +124,26 @@ async fn notifications_are_proved_and_compared() {
 }
 
 #[tokio::test]
+async fn a_notification_names_the_time_of_its_number() {
+    // Where the dialect says when a number was given, another second is another order: refused, nothing changes.
+    let world = World::new().await;
+    let created = world.create("bill-1").await.expect("created").transaction;
+    let record = world.engine.inner().transaction_row(created.id).await.expect("it is there");
+    let given = record.attempts[0].numbered_at;
+    for (at, accepted) in [(given.after(Duration::from_secs(1)), false), (given, true)] {
+        let raw = crate::channel::RawNotification {
+            headers: vec![("sign".to_owned(), "good".to_owned()), ("numbered-at".to_owned(), at.to_string())],
+            query: String::new(),
+            body: format!("{} paid", created.id).into(),
+        };
+        let reply = world.within(world.engine.notification("script", &world.account.id.to_string(), raw)).await;
+        assert_eq!(reply.accepted, accepted, "{at}");
+        let record = world.engine.inner().transaction_row(created.id).await.expect("it is there");
+        assert_eq!(record.status.name() == "succeeded", accepted, "{at}");
+    }
+}
+
+#[tokio::test]
 async fn a_close_is_asked_and_money_wins() {
     // A close is confirmed by the channel; money that shows up afterwards still counts, as late.
     let world = World::new().await;

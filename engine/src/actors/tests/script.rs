@@ -185,6 +185,7 @@ impl Adapter for Script {
         let owners = text.split_once('@').map(|(_, owner)| ("merchant", owner.to_owned()));
         let fact = Fact {
             subject: FactSubject::Attempt(number.to_owned()),
+            numbered_at: raw.header("numbered-at").and_then(|at| at.parse().ok()),
             owners: owners.into_iter().collect(),
             provider_time: None,
             outcome: outcome(text, &code, number),
