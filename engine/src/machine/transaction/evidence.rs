@@ -139,7 +139,7 @@ fn without_money(work: &mut Work<'_>, index: usize, told: &Told) {
             Submission::Charge => while_charging(work, index, &about, told),
         },
         Status::AwaitingPayer { .. } => while_awaiting(work, index, &about, told),
-        Status::Closing => while_closing(work, &about, told),
+        Status::Closing => while_closing(work, index, &about, told),
         Status::Succeeded { .. } => aftermath::told(work, index, &about, told),
         // Not the newest attempt's: it belongs to its attempt and moves nothing.
         Status::Submitting { .. } | Status::Failed { .. } | Status::Closed { .. } => {}
@@ -346,15 +346,19 @@ fn renewed(work: &mut Work<'_>, actions: &[NamedAction]) {
     }
 }
 
-fn while_closing(work: &mut Work<'_>, about: &About<'_>, told: &Told) {
-    match about {
-        About::CloseRefused => {
+fn while_closing(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &Told) {
+    match (about, &told.outcome) {
+        (About::CloseRefused, _) => {
             work.note("the channel did not take the close: asked what became of the order");
             work.ask(CallKind::Query);
         }
-        About::Nothing => work.doubt(&describe(&told.outcome)),
+        (About::Nothing, _) => work.doubt(&describe(&told.outcome)),
+        // Declined for good there is nothing left to close; in whatever open status that is heard.
+        (About::Order, Outcome::Declined(why)) if decline_ends(work, index) => {
+            ending::end_attempt(work, index, AttemptEnd::Declined(why.clone()));
+        }
         // Only *closed* closes; the next close is asked by the schedule.
-        About::Send | About::Order | About::Session(_) => {
+        (About::Send | About::Order | About::Session(_), _) => {
             if !work.record.attention.contains(&crate::model::Attention::InDoubt) {
                 work.no_doubt();
             }

@@ -1,6 +1,7 @@
 //! The machine of a transaction (payments.md sections 2 and 4): which record follows from a record and an input.
 //!
-//! One match on (status, input); each idea it calls has a file of its own.
+//! One match on (status, input), in which every status stands by name: a new one compiles only once each arm has been
+//! looked at. Each idea it calls has a file of its own.
 
 mod aftermath;
 mod bill;
@@ -50,6 +51,19 @@ impl AppPolicy {
     }
 }
 
+/// Every status, for what all of them hear: a new one belongs here, or gets arms of its own.
+macro_rules! any_status {
+    () => {
+        Status::Created
+            | Status::Submitting { .. }
+            | Status::AwaitingPayer { .. }
+            | Status::Closing
+            | Status::Succeeded { .. }
+            | Status::Failed { .. }
+            | Status::Closed { .. }
+    };
+}
+
 /// What follows from a record and an input: the whole record after it, and what the same commit carries.
 ///
 /// `rules` are those of the record's channel code; `bill` is its Bill row as read.
@@ -94,7 +108,7 @@ pub fn step(
             Input::QueryNow,
         ) => looks::query_now(it),
 
-        (_, Input::Authorize { token_digest, .. }) if submit::holds_token(record, token_digest) => {
+        (any_status!(), Input::Authorize { token_digest, .. }) if submit::holds_token(record, token_digest) => {
             return Err(Refusal::TokenKnown);
         }
         (AwaitingPayer { .. }, Input::Authorize { once_key, token_digest, account_id, revision }) => {
@@ -110,10 +124,10 @@ pub fn step(
         ) => it.note("no payer action to renew"),
 
         // Evidence and hints are heard in every status, and so are operators.
-        (_, Input::Told(told)) => evidence::told(it, told),
-        (_, Input::Hint(number)) => hints::take(it, number),
-        (_, Input::Vouch(vouched)) => operator::vouch(it, vouched)?,
-        (_, Input::AcceptMismatch { trade_number, .. }) => operator::accept_mismatch(it, trade_number)?,
+        (any_status!(), Input::Told(told)) => evidence::told(it, told),
+        (any_status!(), Input::Hint(number)) => hints::take(it, number),
+        (any_status!(), Input::Vouch(vouched)) => operator::vouch(it, vouched)?,
+        (any_status!(), Input::AcceptMismatch { trade_number, .. }) => operator::accept_mismatch(it, trade_number)?,
 
         (Created | Submitting { .. } | AwaitingPayer { .. } | Closing | Succeeded { .. }, Input::Due)
             if !it.look_is_due() =>

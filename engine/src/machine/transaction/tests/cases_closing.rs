@@ -7,7 +7,7 @@ use crate::model::{CallKind, CloseEvidence, Door, Requester, Status, Transaction
 
 use super::world::{
     ID, LIFE, OTHER, Play, closed, created, declined, moment, moving, new_transaction, notified, number, open_until,
-    queried, refusing, returning, signing, signing_without_close, timed, unknown, wall, wallet, without_close,
+    paid, queried, refusing, returning, signing, signing_without_close, timed, unknown, wall, wallet, without_close,
 };
 
 use CallKind::{Close, Query};
@@ -19,6 +19,7 @@ const MOMENT: u64 = LIFE + 60;
 fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
     let by_merchant = || Input::Close(Requester::Merchant);
     let closing = || Play::awaiting(returning()).at(20, by_merchant());
+    let closing_final = || Play::awaiting(moving()).at(20, by_merchant());
     let lasting = || Play::awaiting(without_close()).at(20, by_merchant());
     vec![
         ("close with a close operation", closing(), "closing", vec![Close]),
@@ -33,6 +34,26 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
         ("already paid: query now", closing().at(21, closed(declined())), "closing", vec![Query]),
         ("unpaid never closes", closing().at(MOMENT + 9, queried(Outcome::Unpaid)), "closing", vec![]),
         ("declined never closes", closing().at(MOMENT + 9, queried(declined())), "closing", vec![]),
+        ("declined for good fails it", closing_final().at(21, queried(declined())), "failed", vec![]),
+        ("as a notification says it", closing_final().at(21, notified(declined())), "failed", vec![]),
+        (
+            "but not as the close's answer: query now",
+            closing_final().at(21, closed(declined())),
+            "closing",
+            vec![Query],
+        ),
+        (
+            "nor while its create may be on its way",
+            Play::in_doubt(moving()).at(11, by_merchant()).at(12, queried(Outcome::Unpaid)).at(13, queried(declined())),
+            "closing",
+            vec![],
+        ),
+        (
+            "and money after it wins",
+            closing_final().at(21, queried(declined())).at(22, notified(paid("A"))),
+            "succeeded",
+            vec![],
+        ),
         ("asked again by the schedule", closing().at(21, closed(unknown())).at(22, Input::Due), "closing", vec![Close]),
         ("never heard of, too early", closing().at(LIFE, closed(Outcome::NotFound)), "closing", vec![]),
         ("never heard of, after the closing moment", closing().at(MOMENT, closed(Outcome::NotFound)), "closed", vec![]),

@@ -4,7 +4,8 @@ use crate::channel::{CodeManifest, Outcome};
 use crate::machine::transaction::{START_MAX, bill_after_create, resume, step};
 use crate::machine::{Effect, Input, Moment, Refusal, Source, Step, Told};
 use crate::model::{
-    AttemptNumber, CallKind, CloseEvidence, EventKind, Receipt, ReceiptState, SendState, Status, Timestamp, Transaction,
+    AttemptNumber, CallKind, CloseEvidence, EventKind, Receipt, ReceiptState, Send, SendState, Status, Timestamp,
+    Transaction,
 };
 
 use super::world::{HELD, ID, moment, open_until, paid, unknown, wall};
@@ -30,6 +31,7 @@ pub(super) fn check_step(
     assert!(step.note.chars().count() <= 300 && !step.note.is_empty(), "{}", story());
     check_due(input, when, after, &story);
     check_not_found(before, input, step, rules, &story);
+    check_final_decline(before, input, step, rules, &story);
     assert!(!after.is_open() || before.is_open(), "nothing opens again: {}", story());
     let paid = |record: &Transaction| record.paid_minor().expect("in range");
     assert!(paid(after) >= paid(before), "paid decreased: {}", story());
@@ -74,6 +76,30 @@ fn check_not_found(before: &Transaction, input: &Input, step: &Step, rules: &Cod
         assert_eq!(ends(before), ends(&step.record), "believed too early: {}", story());
         let sends = |effect: &Effect| matches!(effect, Effect::Call { kind: CallKind::Create, .. });
         assert!(!step.effects.iter().any(sends), "sent again too early: {}", story());
+    }
+}
+
+/// Where a decline is final, a verified one ends an order in whatever open status, once nothing of it is on its way: the
+/// order of a wallet is signed here, and its charges have rules of their own.
+fn check_final_decline(
+    before: &Transaction,
+    input: &Input,
+    step: &Step,
+    rules: &CodeManifest,
+    story: &dyn Fn() -> String,
+) {
+    let Input::Told(Told { number, source, outcome: Outcome::Declined(_), .. }) = input else { return };
+    let of_order = match source {
+        Source::Answer { call, .. } => *call == CallKind::Query,
+        Source::Notification => true,
+    };
+    let arrived = |send: &Send| send.state != SendState::Unknown;
+    let stands = before.is_open() && before.status != Status::Created;
+    let attempt = before.attempts.iter().find(|attempt| attempt.number == *number);
+    let over = attempt.is_some_and(|attempt| attempt.ended.is_none() && attempt.sends.iter().all(arrived));
+    if rules.decline_final && !rules.authorize && of_order && stands && over {
+        let ended = step.record.attempts.iter().any(|attempt| attempt.number == *number && attempt.ended.is_some());
+        assert!(ended, "a final decline ends nothing: {}", story());
     }
 }
 
