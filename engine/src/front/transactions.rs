@@ -74,7 +74,7 @@ impl Engine {
         wait: Duration,
         idempotency: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = self.at_the_door(id)?;
+        let inner = self.at_the_door(Some(scope), id).await?;
         self.detached(async move {
             inner.own_transaction(scope, id).await?;
             inner.ask_and_wait(id, input, Carried { idempotency, ..Carried::default() }, wait).await
@@ -95,7 +95,7 @@ impl Engine {
         request: Authorize,
         idem: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = self.at_the_door(id)?;
+        let inner = self.at_the_door(Some(scope), id).await?;
         self.detached(async move { inner.authorize(scope, id, request, idem).await }).await
     }
 
@@ -193,15 +193,19 @@ impl Engine {
         input: Input,
         idempotency: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
-        let inner = self.at_the_door(id)?;
+        let inner = self.at_the_door(None, id).await?;
         let carried = Carried { idempotency, ..Carried::default() };
         self.detached(async move { inner.command(id, input, carried, None).await }).await
     }
 
-    /// Sends a caller away while too many wait for a transaction already, before anything is done for him.
-    fn at_the_door(&self, id: TransactionId) -> Result<Arc<Inner>, Error> {
+    /// Sends a caller away while too many wait for a transaction already, before anything is done for him; a merchant
+    /// only once it is his, so that nobody learns of another's by what is going on there. An operator has no scope.
+    async fn at_the_door(&self, scope: Option<Scope>, id: TransactionId) -> Result<Arc<Inner>, Error> {
         let inner = Arc::clone(self.inner());
         if inner.doorkeeper.is_full(id.0) {
+            if let Some(scope) = scope {
+                inner.own_transaction(scope, id).await?;
+            }
             inner.metrics.busy.add(1);
             return Err(Error::Busy);
         }
@@ -210,14 +214,13 @@ impl Engine {
 }
 
 impl Inner {
-    /// A transaction of that app and mode.
+    /// A transaction of that app and mode; whose one is that does not decode, nobody can say.
     pub(super) async fn own_transaction(&self, scope: Scope, id: TransactionId) -> Result<Transaction, Error> {
-        if self.set_aside.contains(&keys::transaction(id)) {
-            return Err(Error::SetAside);
-        }
         let record = self.transaction_row(id).await?;
-        let own = record.app_id == scope.app_id && record.mode == scope.mode;
-        if own { Ok(record) } else { Err(Error::NotFound("transaction")) }
+        if record.app_id != scope.app_id || record.mode != scope.mode {
+            return Err(Error::NotFound("transaction"));
+        }
+        if self.set_aside.contains(&keys::transaction(id)) { Err(Error::SetAside) } else { Ok(record) }
     }
 
     /// A command to a transaction's actor, and the record after it.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::world::World;
 use crate::actors::router::ENTITY_MAX;
 use crate::actors::transaction::{Settled, TransactionMessage, What};
-use crate::api::{Idempotency, PageRequest};
+use crate::api::{Authorize, Idempotency, PageRequest, Scope};
 use crate::machine::Input;
-use crate::model::{KeyId, KeyOwner, RawId, Requester, Timestamp, TransactionId};
+use crate::model::{AppId, KeyId, KeyOwner, Mode, RawId, Requester, Timestamp, TransactionId};
+use crate::secrets::Secret;
 use crate::{Engine, Error};
 
 pub fn send(engine: &Engine, id: TransactionId, what: What) -> tokio::sync::oneshot::Receiver<Result<Settled, Error>> {
@@ -57,6 +58,9 @@ async fn a_record_that_kills_twice_is_set_aside() {
     world.until("it is listed", async || !listed().await.items.is_empty()).await;
     let list = listed().await;
     assert_eq!((list.items[0].kind, list.items[0].id.clone()), ("transaction", id.to_string()));
+    for scope in strangers(world.scope) {
+        assert!(matches!(world.engine.transaction(scope, id).await, Err(Error::NotFound(_))));
+    }
     assert!(matches!(world.within(send(&world.engine, id, due())).await, Ok(Err(Error::SetAside))));
     assert!(world.notify(id, "paid").await.accepted);
     assert_eq!(world.engine.inbox(page).await.expect("a list").items.len(), 1);
@@ -101,6 +105,35 @@ async fn a_full_queue_is_busy_at_once() {
     assert_eq!(busy, at_least);
     world.store.release();
     assert!(matches!(world.within(first).await, Ok(Ok(_))));
+}
+
+/// Another app, and another mode of the same.
+fn strangers(own: Scope) -> [Scope; 2] {
+    let elsewhere = AppId(RawId([9; RawId::LEN]));
+    [Scope { app_id: elsewhere, ..own }, Scope { mode: Mode::Live, ..own }]
+}
+
+#[tokio::test]
+async fn a_flooded_record_is_busy_for_its_own_and_nothing_for_others() {
+    // At a door that is full, who may know of the record is told to come back; to everybody else it does not exist.
+    let world = World::new().await;
+    let id = world.create("bill-1").await.expect("created").transaction.id;
+    let door = &world.engine.inner().doorkeeper;
+    let inside: Vec<_> = (0..ENTITY_MAX).map(|_| door.enter(id.0)).collect();
+    let close = async |scope| world.engine.close_transaction(scope, id, Duration::ZERO, None).await;
+    let query = async |scope| world.engine.query_transaction(scope, id, Duration::ZERO, None).await;
+    let token = || Authorize { token: Secret::from_text("{}"), wait: Duration::ZERO };
+    let charge = async |scope| world.engine.authorize_transaction(scope, id, token(), None).await;
+    for scope in strangers(world.scope) {
+        for answer in [close(scope).await, query(scope).await, charge(scope).await] {
+            assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
+        }
+    }
+    for answer in [close(world.scope).await, query(world.scope).await, charge(world.scope).await] {
+        assert!(matches!(answer, Err(Error::Busy)), "{answer:?}");
+    }
+    drop(inside);
+    assert!(close(world.scope).await.is_ok());
 }
 
 #[tokio::test]
