@@ -8,6 +8,8 @@ mod original;
 mod payments;
 #[path = "doors/repeats.rs"]
 mod repeats;
+#[path = "doors/shapes.rs"]
+mod shapes;
 #[path = "doors/toy.rs"]
 mod toy;
 #[path = "doors/watch.rs"]

@@ -23,6 +23,7 @@ pub struct CreateAppRequest {
     pub strict_bill_numbers: bool,
     /// What a late success also publishes: `by_door` (when not given), `publish` or `hold`.
     #[schema(value_type = Option<String>, pattern = "^(by_door|publish|hold)$")]
+    #[serde(default, deserialize_with = "super::shape::name_or_null")]
     pub late_policy: Option<LatePolicy>,
 }
 
@@ -69,6 +70,7 @@ pub struct UpdateAppRequest {
     pub strict_bill_numbers: Option<bool>,
     /// What a late success also publishes: `by_door`, `publish` or `hold`.
     #[schema(value_type = Option<String>, pattern = "^(by_door|publish|hold)$")]
+    #[serde(default, deserialize_with = "super::shape::name_or_null")]
     pub late_policy: Option<LatePolicy>,
 }
 
@@ -90,9 +92,11 @@ pub(super) async fn update(caller: Caller, mut params: Params) -> Result<Reply, 
 pub struct IssueKeyRequest {
     /// `client`, `api`, `master` or `session_token`.
     #[schema(value_type = String, pattern = "^(client|api|master|session_token)$")]
+    #[serde(deserialize_with = "super::shape::name")]
     pub kind: KeyKind,
     /// `test` or `live`.
     #[schema(value_type = String, pattern = "^(test|live)$")]
+    #[serde(deserialize_with = "super::shape::name")]
     pub mode: Mode,
     /// The key itself, when it is one that merchants' apps hold already: 16 to 128 visible ASCII characters.
     pub import: Option<String>,

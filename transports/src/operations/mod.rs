@@ -11,6 +11,7 @@ mod deliveries;
 mod operators;
 mod params;
 mod problem;
+mod shape;
 mod subscriptions;
 mod table;
 mod transactions;

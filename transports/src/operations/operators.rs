@@ -70,6 +70,7 @@ pub struct VouchRequest {
     /// The attempt's number at the channel.
     pub number: String,
     /// What became of it.
+    #[serde(deserialize_with = "super::shape::name")]
     pub outcome: OutcomeField,
     /// Of `paid`: how much.
     pub amount: Option<AmountField>,

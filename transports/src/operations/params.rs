@@ -171,6 +171,10 @@ fn explain(path: &str, message: &str) -> (String, String) {
         }
     }
     let why = match message.split_once(", expected ") {
+        // As JSON calls them.
+        Some((_, "a map")) => "is not an object".to_owned(),
+        Some((_, "a sequence")) => "is not an array".to_owned(),
+        Some((_, "variant identifier")) => "is not a string".to_owned(),
         Some((_, expected)) => format!("is not {expected}"),
         None => message.to_owned(),
     };

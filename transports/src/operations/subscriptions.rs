@@ -24,6 +24,7 @@ pub struct CreateSubscriptionRequest {
     pub event_types: Vec<String>,
     /// `events` (when not given), or `test_sends_only`.
     #[schema(value_type = Option<String>, pattern = "^(events|test_sends_only)$")]
+    #[serde(default, deserialize_with = "super::shape::name_or_null")]
     pub delivery: Option<DeliveryMode>,
     /// The signing secret (`whsec_…`) to use; a new one is made when not given.
     pub secret: Option<String>,
@@ -34,7 +35,7 @@ pub struct CreateSubscriptionRequest {
 
 /// Where deliveries go.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
 #[schema(as = TargetRequest)]
 pub enum TargetField {
     /// An address.
@@ -61,7 +62,7 @@ impl From<TargetField> for TargetRequest {
 
 /// One header to send along.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(as = HeaderRequest)]
 pub struct HeaderField {
     /// Its name.
@@ -69,6 +70,8 @@ pub struct HeaderField {
     /// Its value.
     pub value: String,
 }
+
+super::shape::objects_only!(TargetField, HeaderField);
 
 fn pairs(headers: Vec<HeaderField>) -> Vec<(String, String)> {
     headers.into_iter().map(|header| (header.name, header.value)).collect()
@@ -131,8 +134,10 @@ pub struct UpdateSubscriptionRequest {
     pub event_types: Option<Vec<String>>,
     /// `events` or `test_sends_only`.
     #[schema(value_type = Option<String>, pattern = "^(events|test_sends_only)$")]
+    #[serde(default, deserialize_with = "super::shape::name_or_null")]
     pub delivery: Option<DeliveryMode>,
     /// Whether it is in use.
+    #[serde(default, deserialize_with = "super::shape::name_or_null")]
     pub state: Option<SwitchField>,
     /// For people.
     pub description: Option<String>,

@@ -39,6 +39,7 @@ pub struct CreateTransactionRequest {
     pub subject: String,
     /// The merchant's own JSON object, given back as it came.
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "super::shape::object_text_or_null")]
     pub extras: Option<Box<RawValue>>,
     /// Where the payer returns to; some channels need it.
     pub return_url: Option<String>,
@@ -57,7 +58,7 @@ pub struct CreateTransactionRequest {
 
 /// An amount: minor units and currency, always together.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(as = Amount)]
 pub struct AmountField {
     /// Minor units: fen for CNY.
@@ -78,7 +79,7 @@ impl AmountField {
 
 /// What the channel needs to know of the payer.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(as = PayerInputs)]
 pub struct PayerFields {
     /// The payer's id at a WeChat public account or mini program.
@@ -90,6 +91,8 @@ pub struct PayerFields {
     /// How Alipay's embedded code is drawn: 0 to 4.
     pub qr_mode: Option<u8>,
 }
+
+super::shape::objects_only!(AmountField, PayerFields);
 
 impl From<PayerFields> for PayerInputs {
     fn from(fields: PayerFields) -> Self {
@@ -118,9 +121,6 @@ fn checked(request: CreateTransactionRequest) -> Result<CreateTransaction, Probl
     }
     if request.subject.trim().is_empty() {
         fields.wrong("subject", "is empty");
-    }
-    if request.extras.as_ref().is_some_and(|extras| !extras.get().starts_with('{')) {
-        fields.wrong("extras", "is not an object");
     }
     let wait = fields.take("wait_seconds", wait_of(request.wait_seconds));
     fields.check()?;
@@ -281,8 +281,9 @@ pub(super) async fn query(caller: Caller, mut params: Params) -> Result<Reply, P
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizeRequest {
-    /// The token as it came from the payer's device: JSON of at most 64 KiB. Never stored.
+    /// The token as it came from the payer's device: a JSON object of at most 64 KiB. Never stored.
     #[schema(value_type = Object)]
+    #[serde(deserialize_with = "super::shape::object_text")]
     pub token: Box<RawValue>,
     /// Seconds to wait for the charge: 0 to 60, 10 when not given.
     #[schema(maximum = 60)]
@@ -353,12 +354,12 @@ mod tests {
     #[test]
     fn every_wrong_field_of_a_create_is_named() {
         // One answer tells all that is wrong, each by the field's own name.
-        let text = r#"{"bill_num":"","channel":"Ali","amount":{"amount_minor":0,"currency":"yuan"},"subject":" ","extras":[],"wait":61}"#;
+        let text =
+            r#"{"bill_num":"","channel":"Ali","amount":{"amount_minor":0,"currency":"yuan"},"subject":" ","wait":61}"#;
         let problem =
             Params::from_json(text.as_bytes()).and_then(|params| params.read()).and_then(checked).expect_err("wrong");
         let named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
-        let wanted =
-            ["bill_num", "channel", "amount.currency", "amount.amount_minor", "subject", "extras", "wait_seconds"];
+        let wanted = ["bill_num", "channel", "amount.currency", "amount.amount_minor", "subject", "wait_seconds"];
         assert_eq!((problem.status, named), (422, wanted.to_vec()));
     }
 
