@@ -12,6 +12,12 @@ fn rows_and_keys_of_the_store_hold() {
 }
 
 #[test]
+fn groups_of_the_journal_hold() {
+    // A group reads back as exactly what was written, under its own number and in its own store; all else is refused.
+    run("group", 20_000);
+}
+
+#[test]
 fn bodies_of_the_original_hold() {
     // A body is refused with a code and a text, or is the same when it is written down again.
     run("original", 20_000);

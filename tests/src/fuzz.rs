@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod cursor;
+pub mod group;
 pub mod line;
 pub mod mutation;
 pub mod notification;
@@ -27,8 +28,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "codec", check: codec::check },
+    Target { name: "group", check: group::check },
     Target { name: "original", check: original::check },
     Target { name: "sign", check: sign::check },
     Target { name: "cursor", check: cursor::check },

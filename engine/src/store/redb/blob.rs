@@ -16,6 +16,9 @@ const REMOVED: u32 = u32::MAX;
 pub type StoreId = [u8; 16];
 
 /// Writes a group over what `blob` held.
+///
+/// # Panics
+/// When a group has 4 GiB or more: it is a few batches of at most 1 MiB and what their events fan out to.
 pub fn encode(blob: &mut Vec<u8>, store: &StoreId, seq: Seq, puts: &[Put]) {
     blob.clear();
     blob.extend([FORMAT, 0, 0, 0, 0]);
@@ -35,6 +38,13 @@ pub fn encode(blob: &mut Vec<u8>, store: &StoreId, seq: Seq, puts: &[Put]) {
     }
     let crc = checksum(store, &blob[HEAD..]);
     blob[1..HEAD].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// Puts format and checksum before what stands behind them: a group that is whole, whatever is in it.
+#[must_use]
+pub fn seal(store: &StoreId, rest: &[u8]) -> Vec<u8> {
+    let crc = checksum(store, rest).to_be_bytes();
+    [FORMAT].iter().chain(&crc).chain(rest).copied().collect()
 }
 
 /// Reads the group that stands under `seq`.

@@ -4,7 +4,7 @@
 //! It knows rows and files; it does not know what a row means.
 
 mod applier;
-mod blob;
+pub mod blob;
 mod fence;
 mod files;
 mod journal;
