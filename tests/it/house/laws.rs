@@ -28,6 +28,18 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "law 7: each arm of the machine's table names the statuses that it is for",
+        check: |tree| {
+            let table = tree.iter().filter(|s| s.is_in("engine/src/machine/transaction") && !s.is_test());
+            table.flat_map(|s| ways(s, &["(_, Input::", "(_, &Input::"])).collect()
+        },
+        bad: &[("engine/src/machine/transaction/mod.rs", "match (s, i) { (_, Input::Told(told)) => hear(told) }")],
+        good: &[
+            ("engine/src/machine/transaction/mod.rs", "match (s, i) { (any_status!(), Input::Due) => look() }"),
+            ("engine/src/machine/transaction/mod.rs", "// never (_, Input::Due)"),
+        ],
+    },
+    Rule {
         name: "law 8: TLS verification cannot be turned off",
         check: |tree| {
             let mut found = Vec::new();
@@ -43,6 +55,26 @@ pub const RULES: &[Rule] = &[
         },
         bad: &[("transports/src/client.rs", "builder.danger_accept_invalid_certs(true)")],
         good: &[("transports/src/client.rs", "// never danger_accept_invalid_certs")],
+    },
+    Rule {
+        name: "the program proper has the default parts: only tests plant something, and nothing but tests knows them",
+        check: |tree| tree.iter().filter(|s| s.is_rust() && !s.is_in("tests")).flat_map(planted).collect(),
+        bad: &[
+            ("transports/server/src/main.rs", "fn main() -> ExitCode { maxpay::main(&parts()) }"),
+            (
+                "transports/server/src/main.rs",
+                "fn main() -> ExitCode { maxpay::main(&maxpay::TestParts { files: late(), ..Default::default() }) }",
+            ),
+            ("transports/server/src/serve.rs", "fn f() { let parts = TestParts { crash_points: at, store: None }; }"),
+            ("transports/server/src/serve.rs", "fn f(parts: &mut TestParts) { parts.store = Some(around); }"),
+            ("transports/server/src/lib.rs", "use maxpay_tests::under_test;"),
+        ],
+        good: &[
+            ("transports/server/src/main.rs", "fn main() -> ExitCode { maxpay::main(&maxpay::TestParts::default()) }"),
+            ("transports/server/src/serve.rs", "fn f(parts: &TestParts) { compose(parts); }"),
+            ("transports/server/src/test_parts.rs", "pub struct TestParts { pub store: S }\nimpl TestParts { }"),
+            ("tests/src/under_test/mod.rs", "fn f() { let parts = TestParts { store: around, ..default() }; }"),
+        ],
     },
     Rule {
         name: "law 10: a secret is revealed in the answer that issues it and to who started the demo, nowhere else",
@@ -120,6 +152,23 @@ pub const RULES: &[Rule] = &[
         good: &[("engine/src/clock.rs", "// tokio::time::pause() is banned\nfn pause() {}")],
     },
 ];
+
+/// What puts something in the place of a part of the program.
+fn planted(source: &Source) -> Vec<Finding> {
+    let code = source.code_without_spaces();
+    let mut found = Vec::new();
+    let mut tell = |is: bool, what: &str| found.extend(is.then(|| source.at(0, what)));
+    let main = source.path == "transports/server/src/main.rs";
+    tell(
+        main && !code.contains("maxpay::main(&maxpay::TestParts::default())"),
+        "has other parts than the default ones",
+    );
+    let made = code.replace("structTestParts{", "").replace("implTestParts{", "");
+    tell(made.contains("TestParts{"), "makes parts");
+    tell(source.is_in("transports/server") && code.contains("&mutTestParts"), "changes parts");
+    tell(!source.is_in("benches") && code.contains("maxpay_tests::"), "knows the tests");
+    found
+}
 
 /// Who may show a secret: where it is defined, the answers that issue one, and the demo app's start and ready file.
 const REVEALING: [&str; 6] = [
