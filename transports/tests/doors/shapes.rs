@@ -122,10 +122,9 @@ fn alternatives<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
 }
 
 fn kinds_of(schema: &Value) -> Vec<&str> {
-    match &schema["type"] {
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        kind => kind.as_str().into_iter().collect(),
-    }
+    let kind = &schema["type"];
+    let one = std::slice::from_ref(kind);
+    kind.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str).collect()
 }
 
 /// The names that a text may be, where they are few.
