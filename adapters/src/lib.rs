@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use maxpay_engine::channel::Adapter;
 
+#[cfg(feature = "alipay")]
+pub mod alipay;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod parts;
@@ -20,6 +22,8 @@ pub mod simulator;
 #[must_use]
 pub fn builtin() -> Vec<Arc<dyn Adapter>> {
     vec![
+        #[cfg(feature = "alipay")]
+        Arc::new(alipay::Alipay::new()),
         #[cfg(feature = "sandbox")]
         Arc::new(sandbox::Sandbox::new()),
     ]
