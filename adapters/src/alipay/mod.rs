@@ -17,6 +17,9 @@ mod request;
 mod shown;
 mod signed;
 
+#[cfg(test)]
+mod tests;
+
 use maxpay_engine::channel::http::HttpReply;
 use maxpay_engine::channel::{
     Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,

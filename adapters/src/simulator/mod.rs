@@ -4,6 +4,7 @@
 //! the provider proves something about the other, and tells the time by a clock that is handed in. It opens no socket:
 //! whoever serves it hands requests in and carries [`Served`] back.
 
+pub mod authority;
 mod faults;
 mod ledger;
 mod notices;
