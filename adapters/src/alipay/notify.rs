@@ -65,6 +65,7 @@ fn verified(fields: &Fields<'_>) -> Notified {
     let fact = Fact {
         subject: FactSubject::Attempt(number),
         // Both stand in every notification about a trade; one that lacks them is somebody else's.
+        numbered_at: None,
         owners: [APP_ID, SELLER_ID].map(|name| (name, fields.text(name))).into(),
         provider_time: beijing::read_spaced(&fields.text("notify_time")),
         outcome,

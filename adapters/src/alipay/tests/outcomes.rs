@@ -166,10 +166,7 @@ fn amounts_as_alipay_writes_them() {
     ];
     for (text, wanted) in table {
         let answer = queried(json!({ "trade_status": "TRADE_SUCCESS", "total_amount": text.clone() }));
-        let amount = match answer.outcome {
-            Outcome::Succeeded(paid) => Some(paid.amount),
-            _ => None,
-        };
+        let amount = if let Outcome::Succeeded(paid) = answer.outcome { Some(paid.amount) } else { None };
         assert_eq!(amount, wanted.map(cny), "{text}");
     }
 }
