@@ -11,6 +11,8 @@ use maxpay_engine::channel::Adapter;
 
 #[cfg(feature = "alipay")]
 pub mod alipay;
+#[cfg(feature = "applepay")]
+pub mod applepay;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod parts;
@@ -24,6 +26,8 @@ pub fn builtin() -> Vec<Arc<dyn Adapter>> {
     vec![
         #[cfg(feature = "alipay")]
         Arc::new(alipay::Alipay::new()),
+        #[cfg(feature = "applepay")]
+        Arc::new(applepay::ApplePay::new(applepay::Https)),
         #[cfg(feature = "sandbox")]
         Arc::new(sandbox::Sandbox::new()),
     ]
