@@ -37,7 +37,7 @@ pub enum Outcome {
     PaidThenReturned {
         /// The payment.
         paid: Paid,
-        /// How much went back in all.
+        /// How much went back in all; nothing: how much is not told.
         returned: Money,
         /// The single returns, where they are told: provider's refund number and amount.
         refunds: Vec<(Option<String>, Option<Money>)>,

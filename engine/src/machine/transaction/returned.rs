@@ -63,8 +63,12 @@ fn rest_of(receipt: &Receipt, figure: &Figure<'_>) -> Option<u64> {
     // A return that is not final reserves the whole receipt: that is no refund of ours.
     let reserved_here = receipt.returned.as_ref().is_some_and(|noted| !noted.is_final);
     let ours = if reserved_here { 0 } else { receipt.reserved_minor }.saturating_add(receipt.refunded_minor);
+    if figure.returned.is_zero() {
+        // How much is not told (some providers say only that): any refund of ours, in whatever state, explains it.
+        return (ours == 0).then_some(0);
+    }
     let rest = figure.returned.minor().saturating_sub(ours);
-    (rest > 0 || figure.returned.is_zero()).then_some(rest)
+    (rest > 0).then_some(rest)
 }
 
 /// Notes the figure on the receipt. Whether it says anything new.

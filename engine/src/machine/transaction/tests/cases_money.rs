@@ -309,6 +309,25 @@ fn returns_on_a_receipt() {
 }
 
 #[test]
+fn a_return_of_nobody_knows_how_much_is_explained_by_any_refund_of_ours() {
+    // Without one a person must look and the whole receipt is reserved; with one, under way or done, nothing is booked.
+    let told = || queried(returned("A", 0, false));
+    let play = Play::awaiting(returning()).at(20, told());
+    assert_eq!((play.record.receipts[0].reserved_minor, play.event_kinds()), (1_000, [PaymentReturned].into()));
+    assert!(!play.at(21, told()).changed());
+    let paid_before = Play::awaiting(returning()).at(20, notified(paid("A"))).record;
+    for (reserved_minor, refunded_minor) in [(300, 0), (0, 300), (0, 1_000)] {
+        let mut play = Play { record: paid_before.clone(), ..Play::awaiting(returning()) };
+        let receipt = &mut play.record.receipts[0];
+        (receipt.reserved_minor, receipt.refunded_minor) = (reserved_minor, refunded_minor);
+        let play = play.at(21, told());
+        let receipt = &play.record.receipts[0];
+        assert_eq!((receipt.reserved_minor, receipt.refunded_minor), (reserved_minor, refunded_minor));
+        assert!(receipt.returned.is_none() && play.record.attention.is_empty() && play.alarms.is_empty());
+    }
+}
+
+#[test]
 fn a_return_in_another_currency_is_not_settled() {
     // However final the provider calls it: only the return is told, a person must look, the whole receipt is reserved.
     let dollars = Money::new(100, "USD".parse::<Currency>().expect("a currency")).expect("small");
