@@ -19,6 +19,8 @@ pub mod parts;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod simulator;
+#[cfg(feature = "wechat")]
+pub mod wechat;
 
 /// Every adapter that was compiled in, in a fixed order.
 #[must_use]
@@ -30,6 +32,8 @@ pub fn builtin() -> Vec<Arc<dyn Adapter>> {
         Arc::new(applepay::ApplePay::new(applepay::Https)),
         #[cfg(feature = "sandbox")]
         Arc::new(sandbox::Sandbox::new()),
+        #[cfg(feature = "wechat")]
+        Arc::new(wechat::WeChat::new()),
     ]
 }
 

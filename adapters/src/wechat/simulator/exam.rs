@@ -1,0 +1,302 @@
+//! The simulated provider as the exam sees it.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures_util::FutureExt;
+use maxpay_engine::channel::http::HttpClient;
+use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
+use maxpay_engine::model::{NamedAction, PayerAction};
+use maxpay_engine::secrets::Secret;
+use serde_json::{Map, Value, json};
+
+use crate::conformance::{
+    About, BookOrder, BookPayment, BookRefund, BookState, Candidate, Feature, Lack, Merchant, Play, Provider, Seal,
+    Stage,
+};
+use crate::simulator::FaultPlan;
+use crate::wechat::WeChat;
+
+use super::super::account;
+use super::super::codes::ADAPTER;
+use super::super::signature::client_text;
+use super::books::Books;
+use super::keys::{KeyPair, ProviderKeys};
+use super::rows::{LedgerRow, OrderState, RefundState};
+use super::{IN_PROCESS, InProcess, Merchant as Enrolled, PayerCommand, Simulator, SimulatorParts};
+
+const FIRST: &str = "1900000109";
+const OTHER: &str = "1900000110";
+
+/// Which keys of WeChat Pay's an account uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Platform certificates, downloaded.
+    Certificates,
+    /// The public key, while notices still come under platform certificates.
+    PublicKey,
+}
+
+/// WeChat Pay v3, for the exam: once with each kind of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct WeChatCandidate(pub KeyKind);
+
+impl Candidate for WeChatCandidate {
+    fn name(&self) -> String {
+        match self.0 {
+            KeyKind::Certificates => format!("{ADAPTER}, platform certificates"),
+            KeyKind::PublicKey => format!("{ADAPTER}, public key"),
+        }
+    }
+
+    fn adapter(&self) -> Arc<dyn Adapter> {
+        Arc::new(WeChat::new())
+    }
+
+    fn lacks(&self) -> Vec<Lack> {
+        let lack = |feature, why| Lack { feature, code: None, why };
+        vec![
+            lack(Feature::Decline, "a declined try leaves an order NOTPAY and is not told of (4012791856)"),
+            lack(
+                Feature::AnswerEcho,
+                "an order's answer is its handle, and a close's is empty (4012791856, 4012791860)",
+            ),
+        ]
+    }
+
+    fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
+        let pool = pool();
+        let simulator = Simulator::open(SimulatorParts {
+            base_url: IN_PROCESS.to_owned(),
+            ledger: stage.ledger,
+            clock: stage.clock,
+            entropy: stage.entropy,
+            keys: ProviderKeys::new(pool.public.clone(), vec![pool.platform[0].clone()]),
+        });
+        for merchant in [Merchant::First, Merchant::Other] {
+            simulator.enrol(enrolled(merchant));
+        }
+        Ok(Arc::new(Examined { simulator, kind: self.0, rotations: Mutex::new(0) }))
+    }
+}
+
+/// Keys that every exam of this process shares: making them is slow.
+struct Pool {
+    public: KeyPair,
+    platform: [KeyPair; 2],
+    merchants: [KeyPair; 2],
+}
+
+fn pool() -> &'static Pool {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    POOL.get_or_init(|| Pool {
+        public: KeyPair::generate("public"),
+        platform: [KeyPair::generate("platform 1"), KeyPair::generate("platform 2")],
+        merchants: [KeyPair::generate(FIRST), KeyPair::generate(OTHER)],
+    })
+}
+
+fn mchid(merchant: Merchant) -> &'static str {
+    match merchant {
+        Merchant::First => FIRST,
+        Merchant::Other => OTHER,
+    }
+}
+
+fn appid(merchant: Merchant) -> &'static str {
+    match merchant {
+        Merchant::First => "wxd678efh567hg6787",
+        Merchant::Other => "wxd678efh567hg6788",
+    }
+}
+
+fn key(merchant: Merchant) -> &'static KeyPair {
+    match merchant {
+        Merchant::First => &pool().merchants[0],
+        Merchant::Other => &pool().merchants[1],
+    }
+}
+
+fn api_v3_key(merchant: Merchant) -> String {
+    format!("{}{}", mchid(merchant), "a1b2c3d4e5f6g7h8i9j0k1")
+}
+
+fn enrolled(merchant: Merchant) -> Enrolled {
+    Enrolled {
+        mchid: mchid(merchant).to_owned(),
+        appids: vec![appid(merchant).to_owned()],
+        api_keys: vec![key(merchant).clone()],
+        api_v3_key: Secret::from_text(&api_v3_key(merchant)),
+        certificates: true,
+        notices_by_public_key: false,
+    }
+}
+
+struct Examined {
+    simulator: Arc<Simulator>,
+    kind: KeyKind,
+    rotations: Mutex<usize>,
+}
+
+impl Provider for Examined {
+    fn settings(&self, merchant: Merchant) -> Map<String, Value> {
+        let mut settings = json!({
+            (account::MCHID): mchid(merchant),
+            (account::APPID): appid(merchant),
+            (account::BASE_URL): IN_PROCESS,
+            (account::PRIVATE_KEY): key(merchant).private_pem(),
+            (account::CERTIFICATE): key(merchant).certificate_pem(),
+            (account::API_V3_KEY): api_v3_key(merchant),
+        });
+        if self.kind == KeyKind::PublicKey {
+            let keys = self.simulator.keys();
+            settings[account::PUBLIC_KEY] = keys.public_pem().into();
+            settings[account::PUBLIC_KEY_ID] = keys.public_key_id().into();
+        }
+        settings.as_object().cloned().unwrap_or_default()
+    }
+
+    fn client(&self) -> Arc<dyn HttpClient> {
+        Arc::new(InProcess::new(Arc::clone(&self.simulator), None))
+    }
+
+    fn faults(&self) -> &FaultPlan {
+        self.simulator.faults()
+    }
+
+    fn play(&self, number: &str, play: Play<'_>) -> Result<(), String> {
+        let command = match play {
+            Play::Open(action) => return self.opened(number, action),
+            Play::Pay => PayerCommand::Pay,
+            Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
+            Play::Decline => return Err("a declined try is not told of".to_owned()),
+            Play::PayLate => PayerCommand::PayLate,
+            Play::Return => PayerCommand::Refund,
+        };
+        self.simulator.payer(number, command).map(drop).map_err(|why| why.to_string())
+    }
+
+    fn notice(&self, about: About<'_>, seal: Seal) -> Option<RawNotification> {
+        let mut queued = {
+            let _visit = self.simulator.enter();
+            let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
+            match about {
+                About::Order(number) | About::Unmapped(number) => {
+                    let mut order = books.order(number, FIRST).ok()??;
+                    if order.payments.is_empty() {
+                        if seal != Seal::Stranger && matches!(about, About::Order(_)) {
+                            return None;
+                        }
+                        order.pay(order.amount, self.simulator.now());
+                    }
+                    if seal == Seal::OtherMerchant {
+                        OTHER.clone_into(&mut order.mchid);
+                        appid(Merchant::Other).clone_into(&mut order.appid);
+                    }
+                    Books::payment_notice(&order, 0)
+                }
+                About::Refund(number) => {
+                    let mut refund = books.refund(FIRST, number).ok()??;
+                    if refund.state == RefundState::Processing {
+                        if seal != Seal::Stranger {
+                            return None;
+                        }
+                        refund.state = RefundState::Success;
+                    }
+                    if seal == Seal::OtherMerchant {
+                        OTHER.clone_into(&mut refund.mchid);
+                    }
+                    Books::refund_notice(&refund)
+                }
+            }
+        };
+        if matches!(about, About::Unmapped(_)) {
+            "TRANSACTION.SEIZED".clone_into(&mut queued.event);
+        }
+        queued.forged = seal == Seal::Stranger;
+        queued.probe = seal == Seal::Probe;
+        // Sealed for the first merchant, whoever it speaks of: otherwise it would not open at all.
+        FIRST.clone_into(&mut queued.mchid);
+        let notice = self.simulator.written(&queued)?;
+        Some(RawNotification { headers: notice.headers, query: String::new(), body: notice.body })
+    }
+
+    fn is_acknowledged(&self, answer: &Acknowledgement) -> bool {
+        matches!(answer.status, 200 | 204)
+    }
+
+    fn rotate(&self) -> Option<Map<String, Value>> {
+        let mut rotations = self.rotations.lock().unwrap_or_else(PoisonError::into_inner);
+        *rotations += 1;
+        self.simulator.rotate(pool().platform[*rotations % 2].clone());
+        None
+    }
+
+    fn tick(&self) {
+        // Without a sink nothing is waited for, so it is ready at once.
+        let ticked = self.simulator.tick(self.simulator.now()).now_or_never();
+        if let Some(Err(error)) = ticked {
+            tracing::error!(%error, "the simulated provider cannot use its books");
+        }
+    }
+
+    fn books(&self) -> Vec<BookOrder> {
+        self.simulator.ledger().unwrap_or_default().into_iter().map(book).collect()
+    }
+}
+
+impl Examined {
+    /// The phone or the page checks what it is handed: that the merchant signed it, over this order's handle.
+    fn opened(&self, number: &str, named: &NamedAction) -> Result<(), String> {
+        let handle = {
+            let _visit = self.simulator.enter();
+            let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
+            let order = books.order(number, FIRST).map_err(|why| why.to_string())?;
+            order.ok_or("the order is not known")?.handle()
+        };
+        let prepay = format!("wx{}", &handle[..34]);
+        let parameters = match &named.action {
+            PayerAction::QrText { text } if text.ends_with(&handle[..9]) => return Ok(()),
+            PayerAction::Redirect { url } if url.contains(&prepay) => return Ok(()),
+            PayerAction::Prepay { parameters } => parameters,
+            PayerAction::QrText { .. }
+            | PayerAction::Redirect { .. }
+            | PayerAction::AppOrder { .. }
+            | PayerAction::Form { .. }
+            | PayerAction::WalletSession { .. } => return Err("it opens nothing, or another order".to_owned()),
+        };
+        let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let is_app = value("prepayid").is_some();
+        let fields = if is_app {
+            ["appid", "timestamp", "noncestr", "prepayid", "sign"]
+        } else {
+            ["appId", "timeStamp", "nonceStr", "package", "paySign"]
+        };
+        let [Some(appid), Some(timestamp), Some(nonce), Some(last), Some(signature)] = fields.map(value) else {
+            return Err("a parameter is missing".to_owned());
+        };
+        let wanted = if is_app { prepay } else { format!("prepay_id={prepay}") };
+        let text = client_text(appid, timestamp, nonce, last);
+        let holds = key(Merchant::First).public.verifies_sha256_base64(text.as_bytes(), signature);
+        if last == wanted && holds { Ok(()) } else { Err("another order, or a wrong signature".to_owned()) }
+    }
+}
+
+fn book(row: LedgerRow) -> BookOrder {
+    let state = match row.state {
+        OrderState::NotPaid | OrderState::Paying => BookState::Open,
+        OrderState::Paid => BookState::Paid,
+        OrderState::Closed => BookState::Closed,
+    };
+    let refunds = row.refunds.into_iter().filter(|(_, _, state)| *state != RefundState::Closed);
+    BookOrder {
+        merchant: if row.mchid == FIRST { Merchant::First } else { Merchant::Other },
+        number: row.number,
+        state,
+        amount: row.amount,
+        expires_at: Some(row.expires_at),
+        payments: row.payments.into_iter().map(|(trade_number, amount)| BookPayment { trade_number, amount }).collect(),
+        refunds: refunds
+            .map(|(number, amount, state)| BookRefund { number, amount, is_done: state == RefundState::Success })
+            .collect(),
+    }
+}

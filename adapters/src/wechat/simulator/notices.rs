@@ -1,0 +1,178 @@
+//! What falls due at the provider, and how its notices leave: sealed, signed, and repeated until acknowledged.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, join_all, select};
+use maxpay_engine::model::Timestamp;
+
+use crate::simulator::{LedgerError, Notice, NotificationSink, retry_after};
+
+use super::super::request::rfc3339;
+use super::super::signature::{PROBE, SIGNATURE};
+use super::super::wire::{NoticeBody, Resource};
+use super::Simulator;
+use super::books::Books;
+use super::rows::{Due, QueuedNotice};
+
+/// Things done in one tick at most; the rest is due still.
+const TICK_MAX: usize = 64;
+/// How long an acknowledgement may take (4012791861).
+const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(5);
+/// How long [`Simulator::run`] sleeps at most, so that a wall clock that jumped is noticed.
+const SLEEP_MAX: Duration = Duration::from_mins(1);
+
+impl Simulator {
+    /// Does what has fallen due by `now`, at most 64 things: refunds that are decided, and notices, sent all at once and
+    /// kept for another try unless they are acknowledged (200 or 204). Returns how much was done; 0: nothing is due, or
+    /// there are only notices and no sink.
+    ///
+    /// # Errors
+    /// The ledger does not answer. Nothing is lost: it is due still.
+    pub async fn tick(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut notices = Vec::new();
+        let mut done = 0;
+        let limit = if sink.is_some() { TICK_MAX } else { usize::MAX };
+        let mut rows = self.ledger.rows::<Due>("due/", limit)?;
+        rows.retain(|(key, _)| due_at(key).is_some_and(|at| at <= now));
+        for (key, due) in rows {
+            match due {
+                Due::Settle { key: refund } => {
+                    self.settle(key, &refund, now)?;
+                    done += 1;
+                }
+                Due::Notice(notice) => notices.push((key, notice)),
+            }
+        }
+        let Some(sink) = sink else { return Ok(done) };
+        done += notices.len();
+        let answers = join_all(notices.into_iter().map(|(key, notice)| self.tell(&sink, key, notice, now))).await;
+        answers.into_iter().collect::<Result<(), _>>()?;
+        Ok(done)
+    }
+
+    /// When something falls due next; `None`: nothing waits.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, LedgerError> {
+        let first = self.ledger.rows::<Due>("due/", 1)?.pop();
+        Ok(first.and_then(|(key, _)| due_at(&key)))
+    }
+
+    /// Ticks by the simulator's clock until `stop` completes; a tick that has begun is finished.
+    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let wait = match self.tick(self.now()).await {
+                Ok(0) => self.idle_time(),
+                Ok(_) => Duration::ZERO,
+                Err(error) => {
+                    tracing::error!(%error, "the simulated provider cannot use its books");
+                    SLEEP_MAX
+                }
+            };
+            let slept = std::pin::pin!(self.clock.sleep(wait));
+            let rung = std::pin::pin!(self.bell.notified());
+            if let Either::Left(_) = select(stop.as_mut(), select(slept, rung)).await {
+                return;
+            }
+        }
+    }
+
+    fn idle_time(&self) -> Duration {
+        let next = self.next_due().ok().flatten();
+        let wait = next.map_or(SLEEP_MAX, |next| next.since(self.now()).min(SLEEP_MAX));
+        // Due and yet nothing was done: there is no sink. The bell rings when there is one.
+        if wait.is_zero() { Duration::from_secs(1) } else { wait }
+    }
+
+    fn settle(&self, key: String, refund: &str, now: Timestamp) -> Result<(), LedgerError> {
+        let _visit = self.enter();
+        let mut books = Books::open(&self.ledger, now);
+        books.done(key);
+        if let Some(mut refund) = books.refund_at(refund)? {
+            refund.state = refund.ends;
+            refund.done_at = Some(now);
+            books.put_refund(&refund);
+            if !refund.notify_url.is_empty() {
+                let notice = Box::new(Books::refund_notice(&refund));
+                books.queue(Duration::ZERO, &Due::Notice(notice))?;
+            }
+        }
+        self.leave(books)
+    }
+
+    async fn tell(
+        &self,
+        sink: &NotificationSink,
+        key: String,
+        mut queued: Box<QueuedNotice>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let acknowledged = match self.written(&queued) {
+            Some(notice) => {
+                let late = self.clock.sleep(ACKNOWLEDGE_LIMIT);
+                match select(sink(notice), late).await {
+                    Either::Left((Ok(reply), _)) => matches!(reply.status, 200 | 204),
+                    Either::Left((Err(reason), _)) => {
+                        tracing::debug!(%reason, "a simulated notice did not arrive");
+                        false
+                    }
+                    Either::Right(_) => false,
+                }
+            }
+            None => false,
+        };
+        if acknowledged && queued.probe {
+            tracing::warn!("a probe was acknowledged: signatures are not checked there");
+        }
+        let _visit = self.enter();
+        let mut books = Books::open(&self.ledger, now);
+        books.done(key);
+        queued.tries += 1;
+        // Neither a forger nor a probe is repeated.
+        let once = queued.forged || queued.probe;
+        let again = if acknowledged || once { None } else { retry_after(queued.tries) };
+        if let Some(wait) = again {
+            books.queue(wait, &Due::Notice(queued))?;
+        }
+        self.leave(books)
+    }
+
+    /// The notice as it leaves now. `None`: the merchant is not known, so nothing can be sealed for it.
+    pub(super) fn written(&self, queued: &QueuedNotice) -> Option<Notice> {
+        let merchant = self.merchant(&queued.mchid)?;
+        let keys = self.keys();
+        let body = NoticeBody {
+            id: self.random(32),
+            create_time: rfc3339(self.now()),
+            event_type: queued.event.clone(),
+            resource_type: "encrypt-resource".to_owned(),
+            summary: "simulated".to_owned(),
+            resource: Resource {
+                original_type: queued.kind.clone(),
+                sealed: self.sealed(queued.content.as_bytes(), &queued.kind, &merchant)?,
+            },
+        };
+        let body = serde_json::to_vec(&body).expect("a struct of texts and numbers");
+        let (serial, key) = if merchant.notices_by_public_key {
+            (keys.public_key_id(), &keys.public)
+        } else {
+            (keys.newest().serial.clone(), keys.newest())
+        };
+        let stranger = merchant.api_keys.first();
+        let key = if queued.forged { stranger.unwrap_or(key) } else { key };
+        let mut headers = self.signed(&serial, key, &body);
+        if let Some((_, signature)) = headers.iter_mut().find(|(name, _)| name == SIGNATURE).filter(|_| queued.probe) {
+            *signature = format!("{PROBE}{signature}");
+        }
+        Some(Notice { url: queued.url.clone(), headers, body: Bytes::from(body) })
+    }
+}
+
+fn due_at(key: &str) -> Option<Timestamp> {
+    key.strip_prefix("due/")?.split('/').next()?.parse().ok().map(Timestamp::from_millis)
+}
