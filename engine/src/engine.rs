@@ -195,7 +195,8 @@ impl Engine {
         let (now, keeper) = (self.now(), &inner.timekeeper);
         let due_oldest = keeper.oldest(now).map_or(Duration::ZERO, |at| now.since(at));
         let alarms = inner.alarms.raised().into_iter().collect();
-        MetricsSnapshot { due_backlog: keeper.backlog(now), due_oldest, alarms, ..inner.metrics.snapshot() }
+        let under_way = inner.commands.under_way();
+        MetricsSnapshot { under_way, due_backlog: keeper.backlog(now), due_oldest, alarms, ..inner.metrics.snapshot() }
     }
 
     /// Tries to work again after the store was fenced, and takes up everything that is due. Does nothing when it was

@@ -225,7 +225,7 @@ async fn at_the_door(desk: &Desk<'_>, sheet: &mut Sheet) {
         let read = desk.read(&call, &order, &reply).await;
         let safe = matches!(read.outcome, Outcome::Unknown(_) | Outcome::AccountRefused(_) | Outcome::NotExecuted(_));
         sheet.hold(format!("a {name} under a wrong key is refused at the door"), safe, || shortly(&read.outcome));
-        let mut unsigned = false;
+        let mut unsigned = desk.read_without_keys(&call, &order, &reply).name() == read.outcome.name();
         for at in places(&reply.body) {
             let other = HttpReply { body: flipped(&reply.body, at), ..reply.clone() };
             let again = desk.read(&call, &order, &other).await;

@@ -5,7 +5,7 @@
 //! closes and charges with the way to the provider broken at every place, with and without a crash between, until it
 //! must have come to the truth. It needs no network, and time in it stands still unless it is moved.
 //!
-//! ```
+//! ```no_run
 //! use maxpay_adapters::conformance::examine;
 //! use maxpay_adapters::sandbox::simulator::SandboxCandidate;
 //!
@@ -25,6 +25,7 @@ mod orders;
 mod provider;
 mod refunds;
 mod report;
+mod runs;
 mod settings;
 
 #[cfg(test)]
@@ -47,7 +48,11 @@ pub use provider::{
 };
 pub use report::{Report, Row, Verdict};
 
-/// Examines a candidate. Takes seconds, on a thread and a runtime of its own, so that it may be called from anywhere.
+/// Codes that are examined at once.
+const AT_ONCE: usize = 4;
+
+/// Examines a candidate. Takes seconds for each code, on threads and runtimes of its own, so that it may be called from
+/// anywhere.
 ///
 /// Adapters that panic fail; the exam itself does not end by it.
 ///
@@ -55,10 +60,33 @@ pub use report::{Report, Row, Verdict};
 /// When no thread or runtime can be had.
 #[must_use]
 pub fn examine(candidate: &dyn Candidate) -> Report {
+    let ear = Arc::new(Ear::default());
+    let mut report = Report { candidate: candidate.name(), rows: Vec::new() };
+    let codes = codes(candidate);
+    if let Some(first) = codes.first() {
+        report.rows.extend(on_a_thread(|| sit(candidate, first, &ear, "settings", SETTINGS, None)));
+    }
+    for some in codes.chunks(AT_ONCE) {
+        let rows = std::thread::scope(|scope| {
+            let ear = &ear;
+            let exams = some.iter().map(|rules| scope.spawn(move || on_a_thread(|| of_code(candidate, rules, ear))));
+            let exams: Vec<_> = exams.collect();
+            let join =
+                |exam: std::thread::ScopedJoinHandle<'_, Vec<Row>>| exam.join().expect("panics are caught in it");
+            exams.into_iter().flat_map(join).collect::<Vec<_>>()
+        });
+        report.rows.extend(rows);
+    }
+    report.rows.extend(secrecy(&ear));
+    report
+}
+
+/// Runs it where no other runtime is.
+fn on_a_thread<F: Future<Output = Vec<Row>>>(exam: impl FnOnce() -> F + Send) -> Vec<Row> {
     std::thread::scope(|scope| {
         let exam = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            runtime.expect("a runtime of one thread can be had").block_on(exam(candidate))
+            runtime.expect("a runtime of one thread can be had").block_on(exam())
         });
         exam.join().expect("panics of the candidate are caught in their parts")
     })
@@ -78,33 +106,33 @@ const PARTS: [(&str, Part); 7] = [
     ("refunds", |desk, sheet| Box::pin(refunds::examine(desk, sheet))),
 ];
 
-async fn exam(candidate: &dyn Candidate) -> Report {
-    let ear = Arc::new(Ear::default());
-    let mut report = Report { candidate: candidate.name(), rows: Vec::new() };
-    let adapter = candidate.adapter();
-    let served = candidate.codes();
-    let codes: Vec<CodeManifest> = adapter
-        .manifest()
-        .codes
-        .iter()
-        .filter(|rules| served.is_empty() || served.contains(&rules.code))
-        .cloned()
-        .collect();
-    if let Some(first) = codes.first() {
-        let part: Part = |desk, sheet| {
-            Box::pin(async move {
-                settings::examine(desk, sheet);
-            })
-        };
-        report.rows.extend(sit(candidate, first, &ear, "settings", part, None).await);
+async fn of_code(candidate: &dyn Candidate, rules: &CodeManifest, ear: &Arc<Ear>) -> Vec<Row> {
+    let mut rows = at_the_desk(candidate, rules, ear).await;
+    let mut sheet = Sheet::new("engine", Some(rules.code.clone()));
+    let ran = AssertUnwindSafe(runs::examine(candidate, rules, ear, &mut sheet)).catch_unwind().await;
+    if ran.is_err() {
+        sheet.fail("nothing panics", "the provider panicked");
     }
-    for rules in &codes {
-        for (name, part) in PARTS {
-            report.rows.extend(sit(candidate, rules, &ear, name, part, Some(rules)).await);
-        }
+    rows.extend(sheet.rows);
+    rows
+}
+
+/// Everything that needs no engine.
+async fn at_the_desk(candidate: &dyn Candidate, rules: &CodeManifest, ear: &Arc<Ear>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, part) in PARTS {
+        rows.extend(sit(candidate, rules, ear, name, part, Some(rules)).await);
     }
-    report.rows.extend(secrecy(&ear));
-    report
+    rows
+}
+
+/// The part about the adapter as a whole.
+const SETTINGS: Part = |desk, sheet| Box::pin(async move { settings::examine(desk, sheet) });
+
+fn codes(candidate: &dyn Candidate) -> Vec<CodeManifest> {
+    let only = candidate.codes();
+    let serves = |rules: &&CodeManifest| only.is_empty() || only.contains(&rules.code);
+    candidate.adapter().manifest().codes.iter().filter(serves).cloned().collect()
 }
 
 /// One part for one code; what goes wrong in it is a failure.

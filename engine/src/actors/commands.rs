@@ -93,6 +93,12 @@ impl Commands {
         self.runtime.spawn(work);
     }
 
+    /// How many commands and pieces of work beside them are under way.
+    pub fn under_way(&self) -> usize {
+        let commands = COMMANDS_MAX.saturating_sub(self.permits.available_permits());
+        commands.saturating_add(self.background.under_way.load(Ordering::Acquire))
+    }
+
     /// Whether new commands are refused.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)

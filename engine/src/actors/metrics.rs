@@ -26,6 +26,8 @@ pub struct MetricsSnapshot {
     pub calls: Vec<(CallKind, &'static str, u64)>,
     /// Webhook tries by result: `delivered`, `refused_by_target`, `no_answer`, `not_allowed`, `function_failed`.
     pub deliveries: Vec<(&'static str, u64)>,
+    /// Commands, calls, tries and what follows from them that are under way. Two for each call to a provider.
+    pub under_way: usize,
     /// Rows whose time has come and that are not done with.
     pub due_backlog: usize,
     /// For how long the oldest of them has been due; nothing when there is none.
@@ -96,6 +98,7 @@ impl Metrics {
             calls_dropped: self.calls_dropped.value(),
             calls: calls.iter().map(|((kind, outcome), count)| (*kind, *outcome, *count)).collect(),
             deliveries: tries.iter().map(|(name, count)| (*name, *count)).collect(),
+            under_way: 0,
             due_backlog: 0,
             due_oldest: std::time::Duration::ZERO,
             alarms: Vec::new(),

@@ -1,0 +1,316 @@
+//! The part with an engine: every operation with the way broken at every place, with and without a crash, until the
+//! engine must have come to the truth; then both sides' books are compared.
+
+mod judge;
+mod way;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use maxpay_engine::channel::CodeManifest;
+use maxpay_engine::model::{CallKind, Money, NamedAction, PayerStep, Status, TransactionId};
+
+use super::ear::Ear;
+use super::provider::{About, Candidate, Card, Feature, Play, Seal};
+use super::report::Sheet;
+
+use way::Fault;
+use world::World;
+
+/// Longer than any schedule of looks waits after an expiry.
+const AFTERWARDS: Duration = Duration::from_hours(30);
+
+/// What is done with a payment, and which of its calls is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// Its create is struck; whoever gets a payer action pays.
+    Create,
+    /// Its create is struck, and it is paid at once, whatever became of the answer.
+    CreateAndPay,
+    /// It is paid silently, and the query that is to find that is struck.
+    Query,
+    /// It is closed, and the close is struck.
+    Close,
+    /// It is paid silently and then closed, and the close is struck.
+    CloseOfPaid,
+    /// Its charge is struck.
+    Charge,
+    /// Nobody pays it.
+    Nothing,
+}
+
+impl Errand {
+    fn struck(self) -> CallKind {
+        match self {
+            Self::Create | Self::CreateAndPay | Self::Nothing => CallKind::Create,
+            Self::Query => CallKind::Query,
+            Self::Close | Self::CloseOfPaid => CallKind::Close,
+            Self::Charge => CallKind::Authorize,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::CreateAndPay => "create of what is paid at once",
+            Self::Query => "query of what was paid",
+            Self::Close => "close",
+            Self::CloseOfPaid => "close of what was paid",
+            Self::Charge => "charge",
+            Self::Nothing => "left alone",
+        }
+    }
+
+    fn exists(self, rules: &CodeManifest) -> bool {
+        match self {
+            Self::Create | Self::CreateAndPay => !rules.locally_signed,
+            Self::Query => !rules.authorize,
+            Self::Close | Self::CloseOfPaid => rules.close.is_some() && !rules.authorize,
+            Self::Charge => rules.authorize,
+            Self::Nothing => true,
+        }
+    }
+}
+
+/// One payment of a run.
+struct Case {
+    errand: Errand,
+    fault: Fault,
+    subject: String,
+    id: Option<TransactionId>,
+    /// Whether money was moved, as the exam knows.
+    is_paid: bool,
+}
+
+impl Case {
+    fn text(&self, crash: bool) -> String {
+        let crash = if crash { ", then the engine is started anew" } else { "" };
+        match self.errand {
+            Errand::Nothing => format!("{}{crash}", self.errand.name()),
+            Errand::Create
+            | Errand::CreateAndPay
+            | Errand::Query
+            | Errand::Close
+            | Errand::CloseOfPaid
+            | Errand::Charge => format!("{} × {}{crash}", self.errand.name(), self.fault.name()),
+        }
+    }
+}
+
+pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear: &Arc<Ear>, sheet: &mut Sheet) {
+    for crash in [false, true] {
+        let ran = run(candidate, rules, ear, sheet, crash).await;
+        if let Err(why) = ran {
+            sheet.fail(format!("a run {} a crash comes to its end", if crash { "with" } else { "without" }), why);
+        }
+    }
+    if let Err(why) = told(candidate, rules, ear, sheet).await {
+        sheet.fail("a run with notifications comes to its end", why);
+    }
+}
+
+fn cases(rules: &CodeManifest, lacks: impl Fn(Fault) -> bool, crash: bool) -> Vec<Case> {
+    let errands =
+        [Errand::Create, Errand::CreateAndPay, Errand::Query, Errand::Close, Errand::CloseOfPaid, Errand::Charge];
+    let crashes = if crash { Fault::CRASHES.to_vec() } else { Vec::new() };
+    let mut cases = Vec::new();
+    for errand in errands.into_iter().filter(|errand| errand.exists(rules)) {
+        for fault in Fault::ALL.into_iter().chain(crashes.iter().copied()).filter(|fault| !lacks(*fault)) {
+            let subject = format!("Tea {}", cases.len());
+            cases.push(Case { errand, fault, subject, id: None, is_paid: false });
+        }
+    }
+    let subject = format!("Tea {}", cases.len());
+    cases.push(Case { errand: Errand::Nothing, fault: Fault::Late, subject, id: None, is_paid: false });
+    cases
+}
+
+/// All cases in one engine, so that they disturb one another as payments do.
+async fn run(
+    candidate: &dyn Candidate,
+    rules: &CodeManifest,
+    ear: &Arc<Ear>,
+    sheet: &mut Sheet,
+    crash: bool,
+) -> Result<(), String> {
+    let mut world = World::new(candidate, rules, ear).await?;
+    let lacking = |feature: Feature| {
+        let lacks = candidate.lacks();
+        lacks.iter().any(|it| it.feature == feature && it.code.as_ref().is_none_or(|code| *code == rules.code))
+    };
+    let unsigned = lacking(Feature::SignedAnswers);
+    let lacks = |fault: Fault| match fault {
+        Fault::Signer(crate::simulator::How::Busy) => lacking(Feature::Busy),
+        Fault::Signer(_) | Fault::Changed => unsigned,
+        Fault::NotSent
+        | Fault::LostBefore
+        | Fault::LostAfter
+        | Fault::Late
+        | Fault::Duplicated
+        | Fault::StatusBefore(_)
+        | Fault::StatusAfter(_)
+        | Fault::Html
+        | Fault::Cut
+        | Fault::CrashBefore
+        | Fault::CrashAfter => false,
+    };
+    let mut cases = cases(rules, lacks, crash);
+    let amount = amount_of(rules)?;
+    for case in &mut cases {
+        if matches!(case.errand, Errand::Create | Errand::CreateAndPay) {
+            world.way.plan(&case.subject, CallKind::Create, case.fault, 1);
+        }
+        case.id = Some(world.create(&case.subject, amount).await?);
+    }
+    world.settle();
+    for case in cases.iter_mut().filter(|case| case.errand == Errand::CreateAndPay) {
+        let number = case.id.map(|id| id.to_string()).unwrap_or_default();
+        case.is_paid = world.provider.play(&number, Play::Pay).is_ok();
+    }
+    if crash {
+        world.restart()?;
+        world.settle();
+    }
+    world.pass(patience(rules));
+    for case in &mut cases {
+        errand(&world, case, amount).await?;
+    }
+    world.settle();
+    if crash {
+        world.restart()?;
+        world.settle();
+    }
+    world.pass(patience(rules));
+    charge_again(&world, &mut cases, amount).await?;
+    world.way.clear();
+    world.pass(rules.expiry_default.saturating_add(rules.grace));
+    world.pass(AFTERWARDS);
+    for case in &cases {
+        judge::agree(&world, case, sheet, crash).await?;
+    }
+    judge::nothing_else(&world, &cases, sheet, crash).await;
+    Ok(())
+}
+
+/// How long an engine may take to find out what became of a call.
+fn patience(rules: &CodeManifest) -> Duration {
+    rules.query.truth_from.saturating_add(rules.call_deadline).saturating_add(Duration::from_mins(3))
+}
+
+fn amount_of(rules: &CodeManifest) -> Result<Money, String> {
+    let currency = rules.currencies.first().copied().ok_or("no currency")?;
+    Money::new(1_234.clamp(rules.amount_minor.0, rules.amount_minor.1), currency).map_err(|why| why.to_string())
+}
+
+/// What the payer's device has of a transaction.
+async fn actions(world: &World, id: TransactionId) -> Result<Vec<NamedAction>, String> {
+    Ok(match world.transaction(id).await?.status {
+        Status::AwaitingPayer { step: PayerStep::Actions(actions) } => actions,
+        Status::AwaitingPayer { step: PayerStep::Lost }
+        | Status::Created
+        | Status::Submitting { .. }
+        | Status::Closing
+        | Status::Succeeded { .. }
+        | Status::Failed { .. }
+        | Status::Closed { .. } => Vec::new(),
+    })
+}
+
+async fn errand(world: &World, case: &mut Case, amount: Money) -> Result<(), String> {
+    let Some(id) = case.id else { return Ok(()) };
+    let number = id.to_string();
+    if case.errand == Errand::Charge {
+        let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
+        world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
+        world.way.plan(&case.subject, CallKind::Authorize, case.fault, 1);
+        return world.charge(id, token).await;
+    }
+    let actions = actions(world, id).await?;
+    let Some(action) = actions.first() else { return Ok(()) };
+    if world.rules.authorize {
+        return Ok(());
+    }
+    world.provider.play(&number, Play::Open(action)).map_err(|why| format!("a payer action does not open: {why}"))?;
+    let times = if case.errand == Errand::Query { 2 } else { 1 };
+    if !matches!(case.errand, Errand::Create | Errand::CreateAndPay | Errand::Nothing) {
+        world.way.plan(&case.subject, case.errand.struck(), case.fault, times);
+    }
+    if matches!(case.errand, Errand::Create | Errand::Query | Errand::CloseOfPaid) {
+        world.provider.play(&number, Play::Pay).map_err(|why| format!("an open order cannot be paid: {why}"))?;
+        case.is_paid = true;
+    }
+    if matches!(case.errand, Errand::Close | Errand::CloseOfPaid) {
+        // It may have been found paid meanwhile, and then it is not closed.
+        drop(world.close(id).await);
+    }
+    Ok(())
+}
+
+/// Whoever awaits its payer still after a charge gets a fresh token.
+async fn charge_again(world: &World, cases: &mut [Case], amount: Money) -> Result<(), String> {
+    for case in cases.iter_mut().filter(|case| case.errand == Errand::Charge) {
+        let Some(id) = case.id else { continue };
+        if matches!(world.transaction(id).await?.status, Status::AwaitingPayer { .. }) {
+            let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
+            world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
+            world.charge(id, token).await.map_err(|why| format!("a second token is not taken: {why}"))?;
+        }
+        case.is_paid = true;
+    }
+    world.settle();
+    Ok(())
+}
+
+/// Notifications at the engine's door: taken once, refused, and kept where they have no home.
+async fn told(
+    candidate: &dyn Candidate,
+    rules: &CodeManifest,
+    ear: &Arc<Ear>,
+    sheet: &mut Sheet,
+) -> Result<(), String> {
+    let mut world = World::new(candidate, rules, ear).await?;
+    let amount = amount_of(rules)?;
+    let mut numbers = Vec::new();
+    for subject in ["Tea one", "Tea two"] {
+        let id = world.create(subject, amount).await?;
+        world.settle();
+        if rules.authorize {
+            let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
+            ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
+            world.charge(id, token).await?;
+            world.settle();
+        } else {
+            let actions = actions(&world, id).await?;
+            let action = actions.first().ok_or("a create gave no payer action")?;
+            world.provider.play(&id.to_string(), Play::Open(action))?;
+        }
+        let record = world.transaction(id).await?;
+        let number = record.attempts.last().map(|attempt| attempt.number.to_string());
+        numbers.push((id, number.ok_or("a transaction has no attempt")?));
+    }
+    let [(first, number), (second, other)] = &numbers[..] else { return Err("two payments were made".to_owned()) };
+    judge::liars(&world, sheet, (*second, other)).await?;
+    if !rules.authorize {
+        world.provider.play(number, Play::Pay)?;
+        world.provider.play(other, Play::Pay)?;
+    }
+    let Some(notice) = world.provider.notice(About::Order(number), Seal::Genuine) else {
+        // Whether it may lack them is examined with the notifications themselves.
+        return Ok(());
+    };
+    judge::taken_once(&mut world, sheet, *first, notice).await?;
+    judge::homeless(&mut world, sheet, other).await
+}
+
+/// An outcome is nothing an engine shows; a status is.
+fn status_text(status: &Status) -> String {
+    match status {
+        Status::Failed { reason } => format!("failed ({reason})"),
+        Status::Closed { evidence } => format!("closed ({evidence:?})"),
+        Status::Succeeded { late, .. } => format!("succeeded{}", if *late { ", late" } else { "" }),
+        Status::Created | Status::Submitting { .. } | Status::AwaitingPayer { .. } | Status::Closing => {
+            status.name().to_owned()
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The way between an engine and a provider, broken where a plan says: it knows which call a request is of, because it
+//! has seen the adapter build it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, pending};
+use maxpay_engine::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
+use maxpay_engine::channel::{
+    Adapter, Call, Context, FieldError, Interpreted, Manifest, Notified, Prepared, RawNotification, SecretSettings,
+    Step, VerifiedToken,
+};
+use maxpay_engine::clock::{Clock, VirtualClock};
+use maxpay_engine::model::{CallKind, ChannelCode, Intent, Mode, NamedAction, Timestamp};
+use maxpay_engine::secrets::Secret;
+use serde_json::{Map, Value};
+
+use crate::conformance::Provider;
+use crate::parts::digest::sha256;
+use crate::simulator::{How, Rule, When};
+
+/// What happens to a request, or to the answer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing leaves.
+    NotSent,
+    /// It is lost on its way there.
+    LostBefore,
+    /// It is executed, and the answer is lost.
+    LostAfter,
+    /// It is executed, and the answer comes late, but within the deadline.
+    Late,
+    /// It arrives twice; the second answer is seen.
+    Duplicated,
+    /// A gateway answers with this status instead of the provider.
+    StatusBefore(u16),
+    /// It is executed, and a gateway answers with this status.
+    StatusAfter(u16),
+    /// It is executed, and the answer is a page.
+    Html,
+    /// It is executed, and half of the answer comes.
+    Cut,
+    /// It is executed, and one character of the answer is another one.
+    Changed,
+    /// What only the signer can do.
+    Signer(How),
+    /// The engine dies before it arrives.
+    CrashBefore,
+    /// It is executed, and the engine dies before it reads the answer.
+    CrashAfter,
+}
+
+impl Fault {
+    /// Every one that an engine lives through.
+    pub const ALL: [Self; 16] = [
+        Self::NotSent,
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::Late,
+        Self::Duplicated,
+        Self::StatusBefore(404),
+        Self::StatusAfter(404),
+        Self::StatusBefore(503),
+        Self::StatusAfter(503),
+        Self::StatusAfter(429),
+        Self::Html,
+        Self::Cut,
+        Self::Changed,
+        Self::Signer(How::Unsigned),
+        Self::Signer(How::Forged),
+        Self::Signer(How::Busy),
+    ];
+
+    /// Those that an engine does not live through.
+    pub const CRASHES: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
+
+    /// For the report.
+    pub fn name(self) -> String {
+        match self {
+            Self::NotSent => "not sent".to_owned(),
+            Self::LostBefore => "lost on its way".to_owned(),
+            Self::LostAfter => "executed, reply lost".to_owned(),
+            Self::Late => "reply late".to_owned(),
+            Self::Duplicated => "duplicated".to_owned(),
+            Self::StatusBefore(status) => format!("{status} before execution"),
+            Self::StatusAfter(status) => format!("executed, then {status}"),
+            Self::Html => "executed, reply a page".to_owned(),
+            Self::Cut => "executed, reply cut".to_owned(),
+            Self::Changed => "executed, reply changed".to_owned(),
+            Self::Signer(how) => format!("{how:?}").to_lowercase(),
+            Self::CrashBefore => "engine dies before it arrives".to_owned(),
+            Self::CrashAfter => "executed, engine dies".to_owned(),
+        }
+    }
+}
+
+/// The way.
+pub(super) struct Way {
+    provider: Arc<dyn Provider>,
+    clock: VirtualClock,
+    state: Mutex<State>,
+    /// Requests that wait for time to pass, or for the end of the engine.
+    held: Arc<AtomicUsize>,
+    sent: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    /// What a number's intent calls it.
+    subjects: BTreeMap<String, String>,
+    /// Which call a request is of, by its digest.
+    requests: BTreeMap<[u8; 32], (CallKind, String)>,
+    /// What is to happen to calls of a kind of the order of that subject, and how often.
+    plans: BTreeMap<(String, CallKind), (Fault, u32)>,
+}
+
+impl Way {
+    pub fn new(provider: Arc<dyn Provider>, clock: VirtualClock) -> Arc<Self> {
+        let (held, sent) = (Arc::default(), AtomicUsize::new(0));
+        Arc::new(Self { provider, clock, state: Mutex::default(), held, sent })
+    }
+
+    /// Plans a fault for the next `times` calls of that kind about the order of that subject.
+    pub fn plan(&self, subject: &str, kind: CallKind, fault: Fault, times: u32) {
+        self.state().plans.insert((subject.to_owned(), kind), (fault, times));
+    }
+
+    /// Forgets what did not happen.
+    pub fn clear(&self) {
+        self.state().plans.clear();
+    }
+
+    /// How many requests wait for time to pass or for the end of the engine, and how many there were in all.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.held.load(Ordering::SeqCst), self.sent.load(Ordering::SeqCst))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, call: &Call, context: &Context<'_>, prepared: &Prepared) {
+        let Some(subject) = context.subject else { return };
+        let mut state = self.state();
+        if let Call::Create { intent, .. } | Call::Authorize { intent, .. } = call {
+            state.subjects.insert(subject.number.to_owned(), intent.subject.clone());
+        }
+        if let Prepared::Send(request) = prepared {
+            state.requests.insert(digest(request), (call.kind(), subject.number.to_owned()));
+        }
+    }
+
+    fn fault_of(&self, request: &HttpRequest) -> Option<(Fault, String)> {
+        let mut state = self.state();
+        let (kind, number) = state.requests.get(&digest(request))?.clone();
+        let subject = state.subjects.get(&number)?.clone();
+        let (fault, times) = state.plans.get_mut(&(subject, kind)).filter(|(_, times)| *times > 0)?;
+        *times -= 1;
+        Some((*fault, number))
+    }
+}
+
+fn digest(request: &HttpRequest) -> [u8; 32] {
+    let head = format!("{} {} {:?}\n", request.method, request.url, request.headers);
+    sha256(&[head.as_bytes(), &request.body].concat())
+}
+
+/// Carries requests along the way.
+pub(super) struct Carrier(pub Arc<Way>);
+
+impl HttpClient for Carrier {
+    fn send(&self, request: HttpRequest, limits: SendLimits) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
+        let way = Arc::clone(&self.0);
+        way.sent.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            let fault = way.fault_of(&request);
+            carry(&way, request, limits, fault).await
+        })
+    }
+}
+
+/// Counts a request that waits.
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(way: &Way) -> Self {
+        way.held.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(&way.held))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn carry(
+    way: &Arc<Way>,
+    request: HttpRequest,
+    limits: SendLimits,
+    fault: Option<(Fault, String)>,
+) -> Result<HttpReply, SendFailure> {
+    let client = way.provider.client();
+    let Some((fault, number)) = fault else { return client.send(request, limits).await };
+    let lost = || Err(SendFailure::Unknown("the connection ended without an answer".to_owned()));
+    match fault {
+        Fault::NotSent => return Err(SendFailure::NotSent("the connection was not made".to_owned())),
+        Fault::LostBefore => return lost(),
+        Fault::StatusBefore(status) => return Ok(page(status)),
+        Fault::CrashBefore => {
+            let _held = Held::new(way);
+            return pending().await;
+        }
+        Fault::Signer(how) => {
+            let when = if how == How::Busy { When::BeforeExecution } else { When::AfterExecution };
+            way.provider.faults().add(Rule { call: None, number: Some(number), when, how, times: 1 });
+        }
+        Fault::Duplicated => drop(client.send(request.clone(), limits).await),
+        Fault::LostAfter
+        | Fault::Late
+        | Fault::StatusAfter(_)
+        | Fault::Html
+        | Fault::Cut
+        | Fault::Changed
+        | Fault::CrashAfter => {}
+    }
+    let reply = client.send(request, limits).await?;
+    match fault {
+        Fault::LostAfter => lost(),
+        Fault::StatusAfter(status) => Ok(page(status)),
+        Fault::Html => Ok(page(200)),
+        Fault::Cut => Ok(HttpReply { body: reply.body.slice(..reply.body.len() / 2), ..reply }),
+        Fault::Changed => {
+            let places = super::super::answers::places(&reply.body);
+            let at = places.get(places.len() / 2).copied().unwrap_or(0);
+            Ok(HttpReply { body: super::super::answers::flipped(&reply.body, at), ..reply })
+        }
+        Fault::CrashAfter => {
+            let _held = Held::new(way);
+            pending().await
+        }
+        Fault::Late => {
+            let wait = (limits.deadline / 2).min(Duration::from_secs(3));
+            let _held = Held::new(way);
+            way.clock.sleep(wait).await;
+            Ok(reply)
+        }
+        Fault::NotSent
+        | Fault::LostBefore
+        | Fault::StatusBefore(_)
+        | Fault::CrashBefore
+        | Fault::Signer(_)
+        | Fault::Duplicated => Ok(reply),
+    }
+}
+
+fn page(status: u16) -> HttpReply {
+    let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+    HttpReply { status, headers, body: Bytes::from_static(b"<!DOCTYPE html><html><body>not now</body></html>") }
+}
+
+/// An adapter whose requests are seen.
+pub(super) struct Seen {
+    pub inner: Arc<dyn Adapter>,
+    pub way: Arc<Way>,
+}
+
+impl Adapter for Seen {
+    fn manifest(&self) -> &Manifest {
+        self.inner.manifest()
+    }
+
+    fn validate(
+        &self,
+        mode: Mode,
+        settings: &Map<String, Value>,
+        secrets: &SecretSettings,
+        now: Timestamp,
+    ) -> Result<String, Vec<FieldError>> {
+        self.inner.validate(mode, settings, secrets, now)
+    }
+
+    fn prepare(&self, call: &Call, context: &Context<'_>) -> Prepared {
+        let prepared = self.inner.prepare(call, context);
+        self.way.saw(call, context, &prepared);
+        prepared
+    }
+
+    fn interpret(&self, call: &Call, step: Step, reply: &HttpReply, context: &Context<'_>) -> Interpreted {
+        self.inner.interpret(call, step, reply, context)
+    }
+
+    fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {
+        self.inner.notification(raw, context)
+    }
+
+    fn verify_token(
+        &self,
+        code: &ChannelCode,
+        intent: &Intent,
+        token: &Secret,
+        context: &Context<'_>,
+    ) -> Result<VerifiedToken, String> {
+        self.inner.verify_token(code, intent, token, context)
+    }
+
+    fn shown(&self, code: &ChannelCode, number: &str, actions: &[NamedAction]) -> Vec<(String, String)> {
+        self.inner.shown(code, number, actions)
+    }
+}
