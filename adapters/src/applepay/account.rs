@@ -1,5 +1,7 @@
 //! Settings of an Apple Pay account, and the keys in them. The acquirer's stand beside them and are its own.
 
+use std::sync::Arc;
+
 use maxpay_engine::channel::http::ClientIdentity;
 use maxpay_engine::channel::{Context, FieldError, SecretSettings, SettingField};
 use maxpay_engine::model::{Mode, Timestamp};
@@ -264,14 +266,13 @@ pub(super) fn test_root(context: &Context<'_>) -> Option<Certificate> {
 }
 
 /// The processing keys of every revision, newest first.
-pub(super) fn openers(context: &Context<'_>) -> Vec<Opener> {
+pub(super) fn openers(context: &Context<'_>) -> Vec<Arc<Vec<Opener>>> {
     let pems = context
         .account
         .secrets
         .iter()
         .filter_map(|revision| as_pem(revision.named(PROCESSING)?, revision.named(PROCESSING_PASSWORD)).ok());
-    let openers = pems.filter_map(|pem| read_openers(&pem).ok()).flatten();
-    openers.filter(|opener| opener.is_of(context.account.text(MERCHANT_ID))).collect()
+    pems.filter_map(|pem| read_openers(&pem).ok()).collect()
 }
 
 /// The card networks that are taken; empty: all.

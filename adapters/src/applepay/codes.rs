@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use maxpay_engine::channel::{CodeManifest, Manifest, Recreate, UnsignedAnswer};
+use maxpay_engine::channel::{CodeManifest, Manifest, Recreate};
 
 use super::account;
 use super::acquirer::Terms;
@@ -27,12 +27,8 @@ const DAY: u64 = 24 * HOUR;
 pub(super) fn manifest(terms: Terms, test_mode_only: bool) -> Manifest {
     let mut settings = account::settings();
     settings.extend(terms.settings);
-    // Apple signs sessions only for its own device; over TLS with our certificate it is told what it is told.
-    let mut unsigned = vec![
-        UnsignedAnswer { answer: "a merchant session (moves nothing)", proves: "awaiting_payer" },
-        UnsignedAnswer { answer: "417 instead of a merchant session (moves nothing)", proves: "declined" },
-    ];
-    unsigned.extend(terms.unsigned);
+    // A merchant session is not among the unsigned answers: it says nothing of money, and what is in it is the wallet's.
+    let unsigned = terms.unsigned;
     let code = CodeManifest {
         code: CODE.parse().expect("a channel code, written above"),
         group: "apple",

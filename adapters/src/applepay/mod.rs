@@ -24,7 +24,7 @@ mod signature;
 pub mod simulator;
 mod token;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "simulator"))]
 mod tests;
 
 use std::fmt;

@@ -3,6 +3,8 @@
 //! Apple seals with AES-GCM and an IV of sixteen zero bytes, which the usual libraries do not offer; `aes-gcm` is here
 //! for that alone.
 
+use std::sync::Arc;
+
 use aes_gcm::aead::generic_array::GenericArray;
 use aes_gcm::aead::generic_array::typenum::U16;
 use aes_gcm::aes::{Aes128, Aes256};
@@ -17,6 +19,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::parts::digest::sha256;
+use crate::parts::parsed::Parsed;
 use crate::parts::pem;
 use crate::parts::x509::Certificate;
 
@@ -74,8 +77,16 @@ pub(super) enum OpenerError {
     NotProcessing(String),
 }
 
-/// Reads one or more processing certificates with their private keys, in any order.
-pub(super) fn read_openers(text: &Secret) -> Result<Vec<Opener>, OpenerError> {
+/// Keys that stay parsed, by the setting they were read from.
+static OPENERS: Parsed<Vec<Opener>> = Parsed::new(256);
+
+/// Reads one or more processing certificates with their private keys, PEM, in any order. What was read before is
+/// remembered.
+pub(super) fn read_openers(text: &Secret) -> Result<Arc<Vec<Opener>>, OpenerError> {
+    OPENERS.of(text.expose(), |_| parse(text))
+}
+
+fn parse(text: &Secret) -> Result<Vec<Opener>, OpenerError> {
     let blocks = pem::blocks(text.expose()).map_err(|why| OpenerError::Text(why.to_string()))?;
     if blocks.iter().any(|block| block.label == "ENCRYPTED PRIVATE KEY") {
         return Err(OpenerError::Encrypted);

@@ -81,6 +81,7 @@ fn open(adapter: &ApplePay, intent: &Intent, token: &Secret, context: &Context<'
     let number = context.subject.map_or("", |subject| subject.number);
     let expected = Expected {
         openers: account::openers(context),
+        merchant_id: context.account.text(account::MERCHANT_ID),
         root: &root,
         networks: account::taken_networks(context),
         must_be_bound: account::must_be_bound(context),

@@ -10,6 +10,7 @@
 //! | 6 | it opens, tag included ([`super::opening`]) |
 //! | 7 | currency and amount are the order's, the card is not over, network and application data are as agreed |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -69,7 +70,9 @@ pub(super) enum Refused {
 /// What this account expects of every token.
 pub(super) struct Expected<'a> {
     /// Our processing certificates with their keys, newest first.
-    pub openers: Vec<Opener>,
+    pub openers: Vec<Arc<Vec<Opener>>>,
+    /// Whose they must be: a key of another merchant opens nothing, wherever it stands.
+    pub merchant_id: &'a str,
     /// The root of Apple's chain.
     pub root: &'a Certificate,
     /// The card networks that are taken; empty: all.
@@ -169,9 +172,13 @@ impl Token {
 
     /// Apple's steps, in Apple's order.
     pub fn verify(self, expected: &Expected<'_>, intent: &Intent, now: Timestamp) -> Result<Opened, Refused> {
-        let mut openers = expected.openers.iter().filter(|opener| opener.opens() == self.version);
-        let opener =
-            openers.find(|opener| opener.is_meant(&self.public_key_hash)).ok_or(Refused::UnknownCertificate)?;
+        let ours = |opener: &&Opener| {
+            opener.opens() == self.version
+                && opener.is_of(expected.merchant_id)
+                && opener.is_meant(&self.public_key_hash)
+        };
+        let mut openers = expected.openers.iter().flat_map(|openers| openers.iter());
+        let opener = openers.find(ours).ok_or(Refused::UnknownCertificate)?;
         self.check_signature(expected.root, now)?;
         let plain = opener.open(&self.sent, &self.data).ok_or(Refused::Sealed)?;
         let card = Card::read(&plain).ok_or(Refused::Content)?;

@@ -1,6 +1,8 @@
 //! Apple Pay from both sides: published tokens, tokens of the simulator's authority, sessions, and charges.
 
 mod charges;
+#[cfg(feature = "conformance")]
+mod exam;
 mod hiding;
 mod sessions;
 mod settings;

@@ -18,6 +18,7 @@ struct Vector {
     name: &'static str,
     token: &'static [u8],
     pair: Option<(&'static str, &'static str)>,
+    merchant_id: &'static str,
     signed_at: &'static str,
 }
 
@@ -30,12 +31,14 @@ macro_rules! file {
 const VECTORS: [Vector; 6] = [
     Vector {
         name: "gala",
+        merchant_id: "merchant.test.spreedly.123merchant",
         token: include_bytes!(file!("gala-token.json")),
         pair: Some((include_str!(file!("gala-certificate.pem")), include_str!(file!("gala-key.pem")))),
         signed_at: "2021-09-01T19:03:06Z",
     },
     Vector {
         name: "basis-theory-ec-old",
+        merchant_id: "merchant.basistheory.sales",
         token: include_bytes!(file!("basis-theory-ec-old-token.json")),
         pair: Some((
             include_str!(file!("basis-theory-ec-old-certificate.pem")),
@@ -45,6 +48,7 @@ const VECTORS: [Vector; 6] = [
     },
     Vector {
         name: "basis-theory-ec-new",
+        merchant_id: "merchant.basistheory.sales",
         token: include_bytes!(file!("basis-theory-ec-new-token.json")),
         pair: Some((
             include_str!(file!("basis-theory-ec-new-certificate.pem")),
@@ -54,6 +58,7 @@ const VECTORS: [Vector; 6] = [
     },
     Vector {
         name: "basis-theory-rsa",
+        merchant_id: "merchant.basistheory.sales",
         token: include_bytes!(file!("basis-theory-rsa-token.json")),
         pair: Some((
             include_str!(file!("basis-theory-rsa-certificate.pem")),
@@ -63,12 +68,14 @@ const VECTORS: [Vector; 6] = [
     },
     Vector {
         name: "processout-ec",
+        merchant_id: "",
         token: include_bytes!(file!("processout-ec-token.json")),
         pair: None,
         signed_at: "2017-02-01T18:45:06Z",
     },
     Vector {
         name: "processout-rsa",
+        merchant_id: "",
         token: include_bytes!(file!("processout-rsa-token.json")),
         pair: None,
         signed_at: "2017-02-01T21:56:53Z",
@@ -90,7 +97,8 @@ fn verify(vector: &Vector, minor: u64, currency: &str, now: Timestamp) -> Result
     });
     let root = root();
     let expected = Expected {
-        openers: openers.unwrap_or_default(),
+        openers: openers.into_iter().collect(),
+        merchant_id: vector.merchant_id,
         root: &root,
         networks: Vec::new(),
         must_be_bound: false,
