@@ -13,7 +13,7 @@ use crate::actors::transaction::{Carried, Settled, What};
 use crate::api::{Authorize, Idempotency, Scope};
 use crate::channel::{Call, Outcome, VerifiedToken};
 use crate::engine::Inner;
-use crate::machine::{Input, Vouched};
+use crate::machine::{Input, Vouched, VouchedOutcome};
 use crate::model::{Attempt, NamedAction, PayerStep, Requester, Status, Transaction, TransactionId};
 use crate::secrets::Secret;
 use crate::store::keys;
@@ -23,6 +23,8 @@ use crate::{Engine, Error};
 const RENEW_WAIT: Duration = Duration::from_secs(5);
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
 const REASON_MAX: usize = 300;
+/// Twice the longest that a provider gives.
+const TRADE_NUMBER_MAX: usize = 128;
 
 impl Engine {
     /// A transaction as it is now. Payer actions past their time are renewed first, where the channel allows it.
@@ -149,6 +151,9 @@ impl Engine {
     ) -> Result<Transaction, Error> {
         super::check_text("author", &vouched.author, 100)?;
         super::check_text("reason", &vouched.reason, REASON_MAX)?;
+        if let VouchedOutcome::Paid { trade_number, .. } = &vouched.outcome {
+            super::check_text("channel_trade_number", trade_number, TRADE_NUMBER_MAX)?;
+        }
         self.decide(id, Input::Vouch(vouched), idem).await
     }
 
@@ -164,6 +169,7 @@ impl Engine {
         reason: &str,
         idem: Option<Idempotency>,
     ) -> Result<Transaction, Error> {
+        super::check_text("channel_trade_number", trade_number, TRADE_NUMBER_MAX)?;
         super::check_text("author", author, 100)?;
         super::check_text("reason", reason, REASON_MAX)?;
         let (trade_number, author, reason) = (trade_number.to_owned(), author.to_owned(), reason.to_owned());

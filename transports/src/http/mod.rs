@@ -14,6 +14,7 @@ mod metrics;
 mod mount;
 mod notify;
 mod openapi;
+mod openapi_links;
 mod openapi_other;
 mod rate;
 mod sandbox;

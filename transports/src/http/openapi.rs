@@ -15,8 +15,8 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::openapi_other;
-use crate::operations::{self, Operation, ProblemView};
+use super::{openapi_links, openapi_other};
+use crate::operations::{self, Described, Operation, ProblemView};
 
 /// Name of the scheme of bearer keys.
 pub(super) const BEARER: &str = "bearer";
@@ -44,7 +44,11 @@ pub(super) type Schemas = BTreeMap<String, RefOr<Schema>>;
 /// The document as JSON.
 pub(super) fn document() -> Bytes {
     // The document is made of constants; that it serializes is tested.
-    serde_json::to_vec(&build()).map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
+    let document = serde_json::to_value(build()).map(|mut document| {
+        openapi_links::add(&mut document);
+        document.to_string()
+    });
+    document.map_or_else(|_| Bytes::from_static(b"{}"), Bytes::from)
 }
 
 fn build() -> OpenApi {
@@ -125,10 +129,12 @@ fn operation(row: &Operation, schemas: &mut Schemas) -> OperationBuilder {
             operation = query(operation, &described.schema, &described.named);
             schemas.extend(described.named.into_iter().filter(|(name, _)| !is_query(&described.schema, name)));
         } else {
+            let required = if needs_fields(&described) { Required::True } else { Required::False };
             schemas.extend(described.named);
             operation = operation.request_body(Some(
                 RequestBodyBuilder::new()
                     .content("application/json", ContentBuilder::new().schema(Some(described.schema)).build())
+                    .required(Some(required))
                     .build(),
             ));
         }
@@ -176,6 +182,12 @@ fn query(mut operation: OperationBuilder, of: &RefOr<Schema>, named: &[(String, 
         );
     }
     operation
+}
+
+/// Whether a body must name some field; one that need not may be left out.
+fn needs_fields(described: &Described) -> bool {
+    let own = described.named.iter().find(|(name, _)| is_query(&described.schema, name));
+    matches!(own, Some((_, RefOr::T(Schema::Object(object)))) if !object.required.is_empty())
 }
 
 /// Whether `name` is the schema that a reference names.

@@ -18,7 +18,11 @@ use super::{Caller, Order, Params, Problem, Reply};
 #[serde(deny_unknown_fields)]
 pub struct Authored {
     /// Who does it: a name; 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub author: String,
 }
 
@@ -35,10 +39,18 @@ impl Authored {
 #[serde(deny_unknown_fields)]
 pub struct Reasoned {
     /// Who does it: a name; 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub author: String,
     /// Why; 1 to 300 characters.
-    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 300,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub reason: String,
 }
 
@@ -67,19 +79,34 @@ pub(super) async fn transaction(caller: Caller, mut params: Params) -> Result<Re
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VouchRequest {
-    /// The attempt's number at the channel.
+    /// The attempt's number at the channel: the transaction's id, or the id and two hexadecimal digits from 01 on.
+    #[schema(pattern = "^[0-9a-f]{24}([0-9a-f]{2})?$")]
     pub number: String,
     /// What became of it.
     #[serde(deserialize_with = "super::shape::name")]
     pub outcome: OutcomeField,
     /// Of `paid`: how much.
     pub amount: Option<AmountField>,
-    /// Of `paid`: the provider's number.
+    /// Of `paid`: the provider's number; 1 to 128 characters.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub channel_trade_number: Option<String>,
     /// Who vouches: a name; 1 to 100 characters.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub author: String,
     /// Why; 1 to 300 characters.
-    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 300,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub reason: String,
 }
 
@@ -132,12 +159,26 @@ fn paid(request: &VouchRequest, fields: &mut Fields) -> Option<VouchedOutcome> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptMismatchRequest {
-    /// The receipt, by the provider's number.
+    /// The receipt, by the provider's number; 1 to 128 characters.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub channel_trade_number: String,
     /// Who accepts: a name; 1 to 100 characters.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub author: String,
     /// Why; 1 to 300 characters.
-    #[schema(min_length = 1, max_length = 300, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 300,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"
+    )]
     pub reason: String,
 }
 

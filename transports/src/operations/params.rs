@@ -175,6 +175,8 @@ fn explain(path: &str, message: &str) -> (String, String) {
         Some((_, "a map")) => "is not an object".to_owned(),
         Some((_, "a sequence")) => "is not an array".to_owned(),
         Some((_, "variant identifier")) => "is not a string".to_owned(),
+        Some((_, "u8")) => "is not a whole number from 0 to 255".to_owned(),
+        Some((_, "u32" | "u64")) => "is not a whole number of 0 or more, or is too large".to_owned(),
         Some((_, expected)) => format!("is not {expected}"),
         None => message.to_owned(),
     };
