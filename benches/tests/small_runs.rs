@@ -100,3 +100,12 @@ fn a_small_flood_passes() {
     let flooders = crowds.and_then(|table| table["rows"][4].as_array()).expect("the flooders' row");
     assert!(flooders[2].as_str().is_some_and(|busy| busy != "0"), "{flooders:?}");
 }
+
+#[test]
+fn a_small_abuse_passes() {
+    // Beside every attack every honest request is answered.
+    let arguments = "--runs 1 --seconds 1 --idle 200 --slow 16 --broken 50";
+    let report = run(env!("CARGO_BIN_EXE_abuse"), "abuse", &arguments.split(' ').collect::<Vec<_>>());
+    held(&report, "honest requests answered", 1);
+    assert_eq!(report["ratios"].as_array().map(Vec::len), Some(6 * 2 + 1), "{report:#}");
+}

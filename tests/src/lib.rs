@@ -4,6 +4,7 @@
 pub mod client;
 pub mod disk;
 pub mod fuzz;
+pub mod open_files;
 pub mod raw;
 pub mod receiver;
 pub mod server;
