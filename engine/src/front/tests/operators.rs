@@ -1,4 +1,5 @@
 use super::*;
+use crate::machine::{Vouched, VouchedOutcome};
 use crate::store::samples::sample_inbox;
 use crate::store::{RowKey, keys, records};
 
@@ -110,4 +111,26 @@ async fn what_is_set_aside_is_listed_in_pages() {
     }
     let reason = engine.set_aside(page(10, false)).await.expect("a read").items.remove(0).reason;
     assert_eq!(reason, "it killed its actor twice");
+}
+
+#[tokio::test]
+async fn what_an_operator_tells_is_bounded() {
+    // The provider's number, the author and the reason have a length and no control characters; each is named.
+    let world = World::new();
+    let id = TransactionId(RawId([7; RawId::LEN]));
+    let amount = Money::new(100, Currency::CNY).expect("small");
+    let long = "1".repeat(129);
+    for (trade_number, author, reason, wrong) in [
+        (long.as_str(), "ann", "asked", "channel_trade_number"),
+        (" ", "ann", "asked", "channel_trade_number"),
+        ("a\0b", "ann", "asked", "channel_trade_number"),
+        ("1", "a\nb", "asked", "author"),
+        ("1", "ann", "", "reason"),
+    ] {
+        let outcome = VouchedOutcome::Paid { trade_number: trade_number.to_owned(), amount };
+        let number = AttemptNumber { transaction: id, index: 0 };
+        let vouched = Vouched { number, outcome, author: author.to_owned(), reason: reason.to_owned() };
+        assert_eq!(refused(world.engine.vouch(id, vouched, None).await), wrong);
+        assert_eq!(refused(world.engine.accept_mismatch(id, trade_number, author, reason, None).await), wrong);
+    }
 }
