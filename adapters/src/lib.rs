@@ -19,6 +19,8 @@ pub mod parts;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod simulator;
+#[cfg(feature = "unionpay")]
+pub mod unionpay;
 #[cfg(feature = "wechat")]
 pub mod wechat;
 
@@ -32,6 +34,8 @@ pub fn builtin() -> Vec<Arc<dyn Adapter>> {
         Arc::new(applepay::ApplePay::new(applepay::Https)),
         #[cfg(feature = "sandbox")]
         Arc::new(sandbox::Sandbox::new()),
+        #[cfg(feature = "unionpay")]
+        Arc::new(unionpay::UnionPay::new()),
         #[cfg(feature = "wechat")]
         Arc::new(wechat::WeChat::new()),
     ]

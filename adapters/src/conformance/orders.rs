@@ -167,7 +167,10 @@ async fn paid(desk: &Desk<'_>, sheet: &mut Sheet) {
         || format!("{} instead of {trade:?}", receipt.trade_number),
     );
     let again = desk.ask(&desk.create_call(&order), &order).await.outcome;
-    let safe = !matches!(again, Outcome::Closed | Outcome::NotFound | Outcome::NotExecuted(_) | Outcome::Unpaid);
+    // Where a second send is refused whatever became of the first, *unpaid* is how its arrival is told.
+    let arrived = desk.rules.recreate == Recreate::Refused && again == Outcome::Unpaid;
+    let safe =
+        arrived || !matches!(again, Outcome::Closed | Outcome::NotFound | Outcome::NotExecuted(_) | Outcome::Unpaid);
     sheet.hold("a create of a paid order does not say that it is unpaid", safe, || shortly(&again));
     if desk.rules.close.is_some() {
         let closed = desk.ask(&Call::Close { code: desk.code() }, &order).await.outcome;

@@ -222,6 +222,13 @@ fn check_value(check: AnyRef<'_>, safe: &[u8], password: &str) -> Result<(), Arc
     hmac::verify(&key, safe, octets(expected)?).map_err(|_| ArchiveError::Password)
 }
 
+/// The key of an archive's check value, for whoever writes one. `salt` is not empty.
+#[must_use]
+pub fn check_key(digest: &'static aws_lc_rs::digest::Algorithm, password: &str, salt: &[u8], rounds: u32) -> Secret {
+    cipher::derive(digest, cipher::Use::Check, password, salt, rounds, digest.output_len())
+        .expect("a salt that is not empty derives a key")
+}
+
 /// The elements that follow each other in `bytes`.
 fn elements(bytes: &[u8]) -> Result<Vec<AnyRef<'_>>, ArchiveError> {
     const CUT: ArchiveError = ArchiveError::Shape("an element is cut or not in DER");
