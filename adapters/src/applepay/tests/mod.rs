@@ -4,6 +4,7 @@ mod charges;
 #[cfg(feature = "conformance")]
 mod exam;
 mod hiding;
+mod mutations;
 mod sessions;
 mod settings;
 mod tokens;
