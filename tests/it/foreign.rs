@@ -1,4 +1,6 @@
-//! Against parts that others wrote: nginx as the receiver of webhooks, a strict validator of OpenAPI.
+//! Against parts that others wrote: nginx as the receiver of webhooks, a strict validator of OpenAPI, OpenSSL.
+
+mod applepay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
