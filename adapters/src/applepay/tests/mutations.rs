@@ -39,16 +39,16 @@ fn changed_signatures_are_refused_or_change_nothing() {
     let signature = json["paymentData"]["signature"].as_str().expect("a text").to_owned();
     let signature = STANDARD.decode(signature).expect("base64");
     let entropy = SeededEntropy::new(4);
-    let mut taken = 0;
+    let mut overlooked = 0;
     for _ in 0..3000 {
         let mut changed = json.clone();
         changed["paymentData"]["signature"] = STANDARD.encode(mutated(&signature, &entropy)).into();
         if let Ok(verified) = world.verify(&Secret::from_text(&changed.to_string())) {
             assert_eq!(verified.once_key, genuine);
-            taken += 1;
+            overlooked += 1;
         }
     }
-    assert!(taken < 300, "{taken} changes were overlooked: far more than there are bytes that nobody signs");
+    assert!(overlooked < 300, "{overlooked} changes were overlooked: far more than there are bytes that nobody signs");
 }
 
 #[test]
