@@ -8,9 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maxpay_engine::secrets::Secret;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_RSA_SHA256, RsaKeySize, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SerialNumber, date_time_ymd,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::parts::rsa::PrivateKey;
 use crate::parts::x509::Certificate;
@@ -25,6 +26,16 @@ const UNIONPAY: &str = "041@8310000000083040@中国银联股份有限公司@0001
 pub(super) struct Signer {
     pub certificate: Certificate,
     pub key: Arc<PrivateKey>,
+    pkcs8: Secret,
+}
+
+/// An authority as a text, to be kept by whoever runs a simulator for longer than a process.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    certificates: String,
+    middle_key: String,
+    /// PEM certificate and base64 key of the five signers, in the order of the fields.
+    signers: Vec<(String, String)>,
 }
 
 /// What a merchant gets: its certificate for the provider, and the archive for its settings.
@@ -44,7 +55,7 @@ impl fmt::Debug for MerchantKey {
 /// The authority of a simulated UnionPay. Making one makes seven RSA keys, which takes a second or so: one may serve any
 /// number of simulators.
 pub struct Authority {
-    middle: CertifiedIssuer<'static, KeyPair>,
+    middle: Issuer<'static, KeyPair>,
     certificates: String,
     /// UnionPay's signers: the usual one, and the one after it.
     pub(super) signers: [Signer; 2],
@@ -80,10 +91,11 @@ impl Authority {
     /// The system gives no randomness.
     pub fn generate() -> Result<Self, AuthorityError> {
         let root = CertifiedIssuer::self_signed(authority_of("CFCA SIMULATED CS CA", 1), key()?)?;
-        let middle = CertifiedIssuer::signed_by(authority_of("CFCA SIMULATED OCA1", 2), key()?, &root)?;
-        let strange = CertifiedIssuer::self_signed(authority_of("CFCA SIMULATED OCA1", 2), key()?)?;
-        let certificates = [root.der(), middle.der()].map(|der| read(der).map(|read| read.pem()));
-        let [root_pem, middle_pem] = certificates;
+        let (params, middle_key) = (authority_of(MIDDLE, 2), key()?);
+        let middle_pem = read(params.signed_by(&middle_key, &root)?.der()).map(|read| read.pem());
+        let middle = Issuer::new(params, middle_key);
+        let strange = Issuer::new(authority_of(MIDDLE, 2), key()?);
+        let root_pem = read(root.der()).map(|read| read.pem());
         Ok(Self {
             certificates: root_pem? + &middle_pem?,
             signers: [
@@ -95,6 +107,47 @@ impl Authority {
             expired: issue(&middle, UNIONPAY, 69_678_957_879, (2010, 2015))?,
             middle,
         })
+    }
+
+    /// The authority that [`Self::to_secret`] told.
+    ///
+    /// # Errors
+    /// The text is another one.
+    pub fn read(kept: &Secret) -> Result<Self, AuthorityError> {
+        const SHAPE: &str = "this is no authority that was kept";
+        let wrong = || AuthorityError(SHAPE.to_owned());
+        let kept: Kept = serde_json::from_slice(kept.expose()).map_err(|_| wrong())?;
+        let open = |text: &str| STANDARD.decode(text).map(Secret::from_bytes).map_err(|_| wrong());
+        let pkcs8 = open(&kept.middle_key)?;
+        let key = KeyPair::try_from(pkcs8.expose())?;
+        let signer = |(pem, key): &(String, String)| {
+            let certificate = Certificate::read_one(pem.as_bytes()).map_err(|_| wrong())?;
+            signer_of(certificate, open(key)?)
+        };
+        let signers = kept.signers.iter().map(signer).collect::<Result<Vec<_>, AuthorityError>>()?;
+        let Ok([first, second, stranger, merchant_type, expired]) = <[Signer; 5]>::try_from(signers) else {
+            return Err(wrong());
+        };
+        Ok(Self {
+            middle: Issuer::new(authority_of(MIDDLE, 2), key),
+            certificates: kept.certificates,
+            signers: [first, second],
+            stranger,
+            merchant_type,
+            expired,
+        })
+    }
+
+    /// All of it as a text, keys included: with it a simulator goes on after a restart where accounts expect it.
+    #[must_use]
+    pub fn to_secret(&self) -> Secret {
+        let all = self.signers.iter().chain([&self.stranger, &self.merchant_type, &self.expired]);
+        let kept = Kept {
+            certificates: self.certificates.clone(),
+            middle_key: STANDARD.encode(self.middle.key().serialized_der()),
+            signers: all.map(|one| (one.certificate.pem(), STANDARD.encode(one.pkcs8.expose()))).collect(),
+        };
+        Secret::from_bytes(serde_json::to_vec(&kept).expect("a struct of texts"))
     }
 
     /// The root and the middle, PEM, for the setting `certificates`.
@@ -125,6 +178,8 @@ impl Authority {
     }
 }
 
+/// The name of the authority that issues to UnionPay and to merchants.
+const MIDDLE: &str = "CFCA SIMULATED OCA1";
 /// The years in which all but one are valid.
 const YEARS: (i32, i32) = (2015, 2055);
 
@@ -141,16 +196,19 @@ fn merchant_name(merchant_id: &str) -> String {
 }
 
 fn issue(
-    issuer: &CertifiedIssuer<'static, KeyPair>,
+    issuer: &Issuer<'static, KeyPair>,
     name: &str,
     serial: u64,
     years: (i32, i32),
 ) -> Result<Signer, AuthorityError> {
     let key = key()?;
     let certificate = read(leaf_of(name, serial, years).signed_by(&key, issuer)?.der())?;
-    let key = PrivateKey::read(&Secret::from_bytes(key.serialize_der()))
-        .map_err(|error| AuthorityError(error.to_string()))?;
-    Ok(Signer { certificate, key })
+    signer_of(certificate, Secret::from_bytes(key.serialize_der()))
+}
+
+fn signer_of(certificate: Certificate, pkcs8: Secret) -> Result<Signer, AuthorityError> {
+    let key = PrivateKey::read(&pkcs8).map_err(|error| AuthorityError(error.to_string()))?;
+    Ok(Signer { certificate, key, pkcs8 })
 }
 
 fn named(name: &str, serial: u64, (from, until): (i32, i32)) -> CertificateParams {

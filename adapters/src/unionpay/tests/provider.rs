@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use maxpay_engine::channel::{Call, FactSubject, Notified, Original, Outcome, RawNotification, RefundKind};
 
-use super::super::simulator::{OrderState, PayerCommand, PayerError, WrongSigner};
+use maxpay_engine::secrets::Secret;
+
+use super::super::simulator::{Authority, OrderState, PayerCommand, PayerError, WrongSigner};
 use super::{NOTIFY_URL, NUMBER, World, create, fen, query, refund};
+use crate::parts::x509::{Certificate, check_chain};
 use crate::simulator::{How, NoticeReply, Rule, When};
 
 #[cfg(feature = "conformance")]
@@ -52,6 +55,20 @@ async fn an_order_of_the_app_from_tn_to_refund() {
     assert!(matches!(back(&refund(Some(RefundKind::Void), 1999), &second).await, Outcome::Declined(_)));
     assert!(matches!(back(&refund(Some(RefundKind::Refund), 1500), &second).await, Outcome::Declined(_)));
     assert!(matches!(world.ask(&query()).await, Outcome::Succeeded(_)), "the payment stays as it was");
+}
+
+#[test]
+fn an_authority_is_kept_over_a_restart() {
+    // The same certificates, and what it issues afterwards leads to them; another text is none.
+    let kept = super::keys().authority.to_secret();
+    let again = Authority::read(&kept).expect("the same authority");
+    assert_eq!(again.certificates(), super::keys().authority.certificates());
+    let merchant = again.issue_merchant("777290058110097", 7, &Secret::from_text("x")).expect("randomness");
+    let read = |pem: &str| Certificate::read_all(pem.as_bytes()).expect("certificates");
+    let (chain, leaf) = (read(again.certificates()), read(&merchant.certificate));
+    assert!(check_chain(&leaf[0], &chain[1..], &chain[..1], super::at("2026-11-25T00:00:00Z")).is_ok());
+    assert!(Authority::read(&Secret::from_text("{}")).is_err());
+    assert!(!format!("{again:?}{merchant:?}").contains("PRIVATE"));
 }
 
 #[tokio::test]
