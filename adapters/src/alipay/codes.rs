@@ -174,10 +174,16 @@ fn business(call: CallKind, sub_code: &str, why: String) -> Outcome {
             // CONTEXT_INCONSISTENT TRADE_HAS_SUCCESS TRADE_HAS_CLOSE SYSTEM_ERROR …
             _ => Outcome::Unknown(why),
         },
-        CallKind::Query | CallKind::Close => match name {
+        CallKind::Query => match name {
             "TRADE_NOT_EXIST" => Outcome::NotFound,
-            // A close that comes too late: it may have been paid meanwhile. TRADE_STATUS_ERROR TRADE_HAS_SUCCESS …
             _ => Outcome::Unknown(why),
+        },
+        CallKind::Close => match name {
+            "TRADE_NOT_EXIST" => Outcome::NotFound,
+            "SYSTEM_ERROR" => Outcome::Unknown(why),
+            // The close was not taken, and that says nothing of the order: it may have been paid meanwhile, so the
+            // engine asks. TRADE_STATUS_ERROR TRADE_HAS_SUCCESS TRADE_HAS_CLOSE …
+            _ => Outcome::Declined(why),
         },
         CallKind::Refund => match name {
             "REFUND_AMT_NOT_EQUAL_TOTAL"

@@ -16,6 +16,8 @@ mod reply;
 mod request;
 mod shown;
 mod signed;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 
 #[cfg(test)]
 mod tests;

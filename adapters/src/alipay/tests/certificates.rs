@@ -8,9 +8,9 @@ use super::*;
 
 /// Published certificates of the official package: github.com/alipay/alipay-sdk-nodejs-all at 4.14.0, test/fixtures;
 /// their numbers stand in test/antcertutil.test.ts.
-const ROOTS: &[u8] = include_bytes!("../vectors/alipayRootCert.crt");
-const ALIPAY: &[u8] = include_bytes!("../vectors/alipayCertPublicKey_RSA2.crt");
-const APP_CERT: &[u8] = include_bytes!("../vectors/appCertPublicKey_2021001161683774.crt");
+const ROOTS: &[u8] = include_bytes!("../../../vectors/alipay/alipayRootCert.crt");
+const ALIPAY: &[u8] = include_bytes!("../../../vectors/alipay/alipayCertPublicKey_RSA2.crt");
+const APP_CERT: &[u8] = include_bytes!("../../../vectors/alipay/appCertPublicKey_2021001161683774.crt");
 
 #[test]
 fn published_certificates_have_their_numbers() {

@@ -20,8 +20,9 @@ use crate::simulator::Ledger;
 
 use super::way::{Carrier, Seen, Way};
 
-/// Looks at an engine that has nothing to do, in a row, before it is taken for calm.
-const CALM_LOOKS: u32 = 2;
+/// Looks at an engine that has nothing to do, in a row, before it is taken for calm: between two threads of it there is
+/// a moment in which neither shows what it has to do, and on a busy machine that moment is long.
+const CALM_LOOKS: u32 = 4;
 /// Looks at most: an engine that is busy for longer than this is let be.
 const LOOKS_MAX: u32 = 50_000;
 /// In real time: a virtual clock cannot tell when threads are done.
