@@ -245,40 +245,44 @@ impl Provider for Examined {
 }
 
 impl Examined {
-    /// The phone or the page checks what it is handed: that the merchant signed it, over this order's handle.
+    /// The phone or the page checks what it is handed: that the merchant signed it, over a handle of this order. An older
+    /// handle opens the same order; whether it can still be paid by it is the provider's matter.
     fn opened(&self, number: &str, named: &NamedAction) -> Result<(), String> {
-        let handle = {
+        let order = {
             let _visit = self.simulator.enter();
             let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
             let order = books.order(number, FIRST).map_err(|why| why.to_string())?;
-            order.ok_or("the order is not known")?.handle()
+            order.ok_or("the order is not known")?
         };
-        let prepay = format!("wx{}", &handle[..34]);
-        let parameters = match &named.action {
-            PayerAction::QrText { text } if text.ends_with(&handle[..9]) => return Ok(()),
-            PayerAction::Redirect { url } if url.contains(&prepay) => return Ok(()),
-            PayerAction::Prepay { parameters } => parameters,
-            PayerAction::QrText { .. }
-            | PayerAction::Redirect { .. }
-            | PayerAction::AppOrder { .. }
-            | PayerAction::Form { .. }
-            | PayerAction::WalletSession { .. } => return Err("it opens nothing, or another order".to_owned()),
-        };
-        let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let is_app = value("prepayid").is_some();
-        let fields = if is_app {
-            ["appid", "timestamp", "noncestr", "prepayid", "sign"]
+        if order.handles().any(|handle| opens(&handle, &named.action)) {
+            Ok(())
         } else {
-            ["appId", "timeStamp", "nonceStr", "package", "paySign"]
-        };
-        let [Some(appid), Some(timestamp), Some(nonce), Some(last), Some(signature)] = fields.map(value) else {
-            return Err("a parameter is missing".to_owned());
-        };
-        let wanted = if is_app { prepay } else { format!("prepay_id={prepay}") };
-        let text = client_text(appid, timestamp, nonce, last);
-        let holds = key(Merchant::First).public.verifies_sha256_base64(text.as_bytes(), signature);
-        if last == wanted && holds { Ok(()) } else { Err("another order, or a wrong signature".to_owned()) }
+            Err("it opens nothing, or another order, or its signature is wrong".to_owned())
+        }
     }
+}
+
+fn opens(handle: &str, action: &PayerAction) -> bool {
+    let prepay = format!("wx{}", &handle[..34]);
+    let parameters = match action {
+        PayerAction::QrText { text } => return text.ends_with(&handle[..9]),
+        PayerAction::Redirect { url } => return url.contains(&prepay),
+        PayerAction::Prepay { parameters } => parameters,
+        PayerAction::AppOrder { .. } | PayerAction::Form { .. } | PayerAction::WalletSession { .. } => return false,
+    };
+    let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let is_app = value("prepayid").is_some();
+    let fields = if is_app {
+        ["appid", "timestamp", "noncestr", "prepayid", "sign"]
+    } else {
+        ["appId", "timeStamp", "nonceStr", "package", "paySign"]
+    };
+    let [Some(appid), Some(timestamp), Some(nonce), Some(last), Some(signature)] = fields.map(value) else {
+        return false;
+    };
+    let wanted = if is_app { prepay } else { format!("prepay_id={prepay}") };
+    let text = client_text(appid, timestamp, nonce, last);
+    last == wanted && key(Merchant::First).public.verifies_sha256_base64(text.as_bytes(), signature)
 }
 
 fn book(row: LedgerRow) -> BookOrder {

@@ -71,7 +71,16 @@ impl Order {
 
     /// The newest handle: hexadecimal digits.
     pub fn handle(&self) -> String {
-        hex::encode(sha256(format!("handle/{}/{}/{}", self.mchid, self.number, self.ordered).as_bytes()))
+        self.handle_of(self.ordered)
+    }
+
+    /// Every handle that was given out, oldest first.
+    pub fn handles(&self) -> impl Iterator<Item = String> {
+        (1..=self.ordered).map(|time| self.handle_of(time))
+    }
+
+    fn handle_of(&self, time: u32) -> String {
+        hex::encode(sha256(format!("handle/{}/{}/{time}", self.mchid, self.number).as_bytes()))
     }
 
     /// As a query or a notification tells of it. `refunded`: there is a refund of it.

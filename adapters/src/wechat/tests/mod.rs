@@ -1,6 +1,8 @@
 //! WeChat Pay from both sides: the adapter, the simulated provider, and what goes between them.
 
 mod answers;
+#[cfg(feature = "conformance")]
+mod exam;
 mod notices;
 mod refunds;
 mod requests;

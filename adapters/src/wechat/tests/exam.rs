@@ -1,0 +1,14 @@
+use crate::conformance::examine;
+use crate::wechat::simulator::{KeyKind, WeChatCandidate};
+
+#[test]
+fn it_passes_the_exam_with_platform_certificates() {
+    // Every claim of the manifest is held against the simulated provider, with keys that are downloaded and change.
+    examine(&WeChatCandidate(KeyKind::Certificates)).assert_passed();
+}
+
+#[test]
+fn it_passes_the_exam_with_the_public_key() {
+    // The same where answers come under WeChat Pay's public key, and notices under a certificate still.
+    examine(&WeChatCandidate(KeyKind::PublicKey)).assert_passed();
+}
