@@ -38,6 +38,8 @@ pub fn builtin() -> Vec<Arc<dyn Adapter>> {
         Arc::new(unionpay::UnionPay::new()),
         #[cfg(feature = "wechat")]
         Arc::new(wechat::WeChat::new()),
+        #[cfg(feature = "wechat")]
+        Arc::new(wechat::v2::WeChatV2::new()),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What two or more channels truly share: digests, RSA keys, certificates, archives of both,
 //! canonical texts, amounts in major units,
-//! Beijing time, HTML forms.
+//! Beijing time, HTML forms, flat XML.
 //!
 //! Nothing here knows a provider.
 
@@ -14,3 +14,4 @@ pub mod pem;
 pub mod pkcs12;
 pub mod rsa;
 pub mod x509;
+pub mod xml;

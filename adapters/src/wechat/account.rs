@@ -17,13 +17,13 @@ use crate::parts::x509::Certificate;
 
 use super::certificates::KEY_ID_PREFIX;
 
-pub(super) const MCHID: &str = "mchid";
-pub(super) const APPID: &str = "appid";
-pub(super) const APPID_APP: &str = "appid_app";
-pub(super) const APPID_MINI: &str = "appid_mini";
-pub(super) const BASE_URL: &str = "base_url";
-pub(super) const PRIVATE_KEY: &str = "private_key";
-pub(super) const CERTIFICATE: &str = "certificate";
+pub(crate) const MCHID: &str = "mchid";
+pub(crate) const APPID: &str = "appid";
+pub(crate) const APPID_APP: &str = "appid_app";
+pub(crate) const APPID_MINI: &str = "appid_mini";
+pub(crate) const BASE_URL: &str = "base_url";
+pub(crate) const PRIVATE_KEY: &str = "private_key";
+pub(crate) const CERTIFICATE: &str = "certificate";
 pub(super) const CERTIFICATE_SERIAL: &str = "certificate_serial";
 pub(super) const API_V3_KEY: &str = "api_v3_key";
 pub(super) const PUBLIC_KEY: &str = "wechatpay_public_key";
@@ -33,7 +33,7 @@ pub(super) const PUBLIC_KEY_ID: &str = "wechatpay_public_key_id";
 const HOSTS: [&str; 2] = ["api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"];
 const DEFAULT_URL: &str = "https://api.mch.weixin.qq.com";
 
-const PLAIN: [&str; 5] = [MCHID, APPID, APPID_APP, APPID_MINI, BASE_URL];
+pub(crate) const PLAIN: [&str; 5] = [MCHID, APPID, APPID_APP, APPID_MINI, BASE_URL];
 const SECRET: [&str; 6] = [PRIVATE_KEY, CERTIFICATE, CERTIFICATE_SERIAL, API_V3_KEY, PUBLIC_KEY, PUBLIC_KEY_ID];
 
 /// The settings, for the manifest.
@@ -90,21 +90,27 @@ pub(super) fn validate(
     if !wrong.0.is_empty() {
         return Err(wrong.0);
     }
+    Ok(identity(settings, &base))
+}
+
+/// Merchant, app ids and host: the contract.
+pub(crate) fn identity(settings: &Map<String, Value>, base: &str) -> String {
     let text = |name| settings.get(name).and_then(Value::as_str).unwrap_or_default();
     let appids: Vec<_> = [APPID, APPID_APP, APPID_MINI].map(text).into_iter().filter(|id| !id.is_empty()).collect();
-    Ok(format!("{} with {} at {base}", text(MCHID), appids.join(", ")))
+    format!("{} with {} at {base}", text(MCHID), appids.join(", "))
 }
 
 /// The errors so far.
-struct Wrong(Vec<FieldError>);
+pub(crate) struct Wrong(pub Vec<FieldError>);
 
 impl Wrong {
-    fn say(&mut self, field: &str, why: impl ToString) {
+    pub fn say(&mut self, field: &str, why: impl ToString) {
         self.0.push(FieldError { field: field.to_owned(), why: why.to_string() });
     }
 }
 
-fn check_plain(mode: Mode, settings: &Map<String, Value>, wrong: &mut Wrong) -> String {
+/// Merchant, app ids and address, which both dialects have. Gives the address.
+pub(crate) fn check_plain(mode: Mode, settings: &Map<String, Value>, wrong: &mut Wrong) -> String {
     let text = |name: &str| settings.get(name).map(|value| value.as_str().unwrap_or_default());
     let mchid = text(MCHID).unwrap_or_default();
     if !(6..=32).contains(&mchid.len()) || !mchid.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -188,7 +194,13 @@ fn check_merchant_keys(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wro
     }
 }
 
-fn check_certificate(certificate: &Certificate, private: Option<&PrivateKey>, now: Timestamp, wrong: &mut Wrong) {
+/// Whether a certificate is the key's, and valid now.
+pub(crate) fn check_certificate(
+    certificate: &Certificate,
+    private: Option<&PrivateKey>,
+    now: Timestamp,
+    wrong: &mut Wrong,
+) {
     match (private, PublicKey::read(certificate.public_key())) {
         (_, Err(_)) => wrong.say(CERTIFICATE, "holds no RSA key of 2048 bits or more"),
         (Some(private), Ok(public)) if !private.belongs_to(&public) => {
@@ -234,7 +246,7 @@ fn serial_of(text: &str) -> Option<String> {
 }
 
 /// The setting that names the app id of a code, and the app id.
-pub(super) fn appid<'a>(code: &ChannelCode, context: &Context<'a>) -> (&'static str, &'a str) {
+pub(crate) fn appid<'a>(code: &ChannelCode, context: &Context<'a>) -> (&'static str, &'a str) {
     let settings = context.account.settings;
     let own = match code.as_str() {
         "wx_app" => APPID_APP,
@@ -246,13 +258,13 @@ pub(super) fn appid<'a>(code: &ChannelCode, context: &Context<'a>) -> (&'static 
 }
 
 /// Whose an app id in a notification is: the setting that names it, else `appid`, which it then disagrees with.
-pub(super) fn owner_of(appid: &str, context: &Context<'_>) -> &'static str {
+pub(crate) fn owner_of(appid: &str, context: &Context<'_>) -> &'static str {
     let named = |name: &&str| context.account.settings.get(*name).and_then(Value::as_str) == Some(appid);
     [APPID, APPID_APP, APPID_MINI].into_iter().find(named).unwrap_or(APPID)
 }
 
 /// An address below the account's base address. `target` is path and query.
-pub(super) fn address(context: &Context<'_>, target: &str) -> Option<Url> {
+pub(crate) fn address(context: &Context<'_>, target: &str) -> Option<Url> {
     let given = context.account.text(BASE_URL);
     let base = base_url(if given.is_empty() { DEFAULT_URL } else { given })?;
     format!("{}{target}", base.as_str().trim_end_matches('/')).parse().ok()

@@ -128,7 +128,7 @@ fn waits(seconds: &[u64]) -> Vec<Duration> {
 }
 
 /// How long what the payer's device gets may be used.
-pub(super) fn action_life(code: &ChannelCode) -> Duration {
+pub(crate) fn action_life(code: &ChannelCode) -> Duration {
     if code.as_str() == "wx_h5" { H5_LIFE } else { PREPAY_LIFE }
 }
 

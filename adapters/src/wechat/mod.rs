@@ -1,8 +1,8 @@
 //! WeChat Pay, API v3: JSON over HTTP, signed with RSA in both directions, notifications sealed with AES-GCM.
 //!
 //! Facts of the dialect are from WeChat Pay's merchant documents (pay.weixin.qq.com/doc/v3/merchant/…, cited by number)
-//! and its own SDKs. The older XML dialect is an adapter of its own: its accounts have other settings, its answers prove
-//! other things.
+//! and its own SDKs. The older XML dialect is an adapter of its own, [`v2`]: its accounts have other settings, its answers
+//! prove other things.
 
 mod account;
 mod certificates;
@@ -13,6 +13,7 @@ mod request;
 mod sealed;
 mod shown;
 mod signature;
+pub mod v2;
 mod wire;
 
 #[cfg(feature = "simulator")]

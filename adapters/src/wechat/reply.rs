@@ -94,7 +94,7 @@ fn verified(call: &Call, reply: &HttpReply, at: Timestamp, context: &Context<'_>
 }
 
 /// What an order's own words prove. Also read from notifications.
-pub(super) fn traded(body: &TransactionBody) -> Outcome {
+pub(crate) fn traded(body: &TransactionBody) -> Outcome {
     let unreadable = || Outcome::Unknown(format!("{} without a readable payment", body.trade_state));
     match body.trade_state.as_str() {
         "SUCCESS" => paid(body).map_or_else(unreadable, Outcome::Succeeded),
@@ -189,7 +189,7 @@ fn created(code: &ChannelCode, intent: &Intent, body: &[u8], at: Timestamp, cont
 }
 
 /// The address to return to is told in the address itself (4012791834).
-fn with_return(url: String, intent: &Intent) -> String {
+pub(crate) fn with_return(url: String, intent: &Intent) -> String {
     match &intent.return_url {
         Some(back) => format!("{url}&redirect_url={}", percent_encoded(back)),
         None => url,

@@ -93,7 +93,7 @@ pub(super) struct CreatedBody {
 
 /// An order as a query or a notification tells of it.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct TransactionBody {
+pub(crate) struct TransactionBody {
     pub appid: String,
     pub mchid: String,
     pub out_trade_no: String,
@@ -112,7 +112,7 @@ pub(super) struct TransactionBody {
 
 /// What was paid.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct PaidAmount {
+pub(crate) struct PaidAmount {
     /// Fen of the order, coupons included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
