@@ -27,6 +27,7 @@ mod refunds;
 mod report;
 mod runs;
 mod settings;
+mod simple;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use provider::{
     Seal, Stage,
 };
 pub use report::{Report, Row, Verdict};
+pub use simple::{Asked, Dialect, Found, Moment, Order, Signed, SimpleCandidate, SimpleProvider};
 
 /// Codes that are examined at once.
 const AT_ONCE: usize = 4;

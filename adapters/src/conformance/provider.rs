@@ -11,6 +11,7 @@ use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
 use maxpay_engine::clock::{Clock, Entropy};
 use maxpay_engine::model::{ChannelCode, Money, NamedAction, Timestamp};
 use maxpay_engine::secrets::Secret;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::simulator::{FaultPlan, Ledger};
@@ -114,7 +115,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Which of the two merchants that a provider knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Merchant {
     /// Whose account is under exam.
     First,
@@ -243,7 +244,7 @@ pub struct BookOrder {
 }
 
 /// Where an order stands at the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BookState {
     /// It can be paid.
     Open,

@@ -98,6 +98,44 @@ pub struct CodeManifest {
     pub call_deadline: Duration,
 }
 
+impl CodeManifest {
+    /// The plainest channel, to be changed where a real one differs: a create that may be sent again and gives its payer
+    /// action again, a query that knows an order after five seconds, a close, and nothing that goes back.
+    #[must_use]
+    pub fn plain(code: ChannelCode, group: &'static str, currencies: Vec<Currency>) -> Self {
+        let waits = |seconds: &[u64]| seconds.iter().copied().map(Duration::from_secs).collect::<Vec<_>>();
+        let schedule = waits(&[2, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400]);
+        Self {
+            code,
+            group,
+            currencies,
+            amount_minor: (1, 10_000_000_000),
+            needs: Vec::new(),
+            subject_bytes_max: 128,
+            expiry: (Duration::from_mins(1), Duration::from_hours(24)),
+            expiry_default: Duration::from_hours(2),
+            min_life: Duration::from_secs(10),
+            grace: Duration::from_secs(5),
+            recreate: Recreate::ReturnsAction,
+            decline_final: false,
+            action_lifetime: None,
+            locally_signed: false,
+            authorize: false,
+            query: QueryRules {
+                truth_from: Duration::from_secs(5),
+                truth_until: None,
+                schedule: schedule.clone(),
+                awaiting_schedule: waits(&[15, 60, 300]),
+            },
+            close: Some(CloseRules { schedule }),
+            refund: None,
+            void: None,
+            not_executed_max: 3,
+            call_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
 /// What a create must know of the payer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayerInput {

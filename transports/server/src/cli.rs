@@ -27,6 +27,8 @@ pub enum Command {
     OperatorKey(DataArgs),
     /// Look at a settings file without starting anything.
     Config(ConfigArgs),
+    /// Write a channel of your own as a crate that builds and passes the exam (see docs/custom-channel.md).
+    NewAdapter(NewAdapterArgs),
 }
 
 /// How to serve. What is said here wins over the settings file.
@@ -82,6 +84,19 @@ pub enum ConfigCommand {
     },
 }
 
+/// What to write, and where.
+#[derive(Debug, Args, PartialEq, Eq)]
+pub struct NewAdapterArgs {
+    /// Name of the adapter and of its crate: a lower-case letter and up to 19 more letters or digits.
+    pub name: String,
+    /// Folder to make; the name, in the current folder, when nobody says.
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// Folder of MaxPay's sources, which the crate depends on; the one around the current folder when nobody says.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,14 @@ mod tests {
         check(
             &["stdio", "--config", "c"],
             Some(Command::Stdio(DataArgs { data: None, config: Some("c".into()), sandbox: false })),
+        );
+        check(
+            &["new-adapter", "lamp", "--into", "i", "--source", "s"],
+            Some(Command::NewAdapter(NewAdapterArgs {
+                name: "lamp".to_owned(),
+                into: Some("i".into()),
+                source: Some("s".into()),
+            })),
         );
         check(
             &["config", "check", "--config", "c"],

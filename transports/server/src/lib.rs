@@ -8,6 +8,7 @@ mod cli;
 mod compose;
 mod demo;
 mod logging;
+mod new_adapter;
 mod open_files;
 mod ready;
 mod reopen;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigArgs, ConfigCommand, DataArgs, ServeArgs};
+use cli::{Cli, Command, ConfigArgs, ConfigCommand, DataArgs, NewAdapterArgs, ServeArgs};
 use compose::ComposeError;
 use settings::{Settings, SettingsError};
 
@@ -51,6 +52,8 @@ enum Failure {
     System(#[source] std::io::Error),
     #[error("the engine refused: {0}")]
     Engine(#[from] maxpay_engine::Error),
+    #[error("no adapter was written")]
+    NewAdapter(#[from] new_adapter::NewAdapterError),
     #[error("the doors closed by themselves")]
     DoorsClosed,
 }
@@ -84,7 +87,14 @@ fn run(command: &Command, parts: &TestParts) -> Result<(), Failure> {
             Settings::check_file(config)?;
             writeln!(std::io::stdout(), "{} is right", config.display()).map_err(Failure::Output)
         }
+        Command::NewAdapter(args) => new_adapter(args),
     }
+}
+
+fn new_adapter(args: &NewAdapterArgs) -> Result<(), Failure> {
+    let folder = new_adapter::write(args)?;
+    writeln!(std::io::stdout(), "{} is there: cd into it and run `cargo test`", folder.display())
+        .map_err(Failure::Output)
 }
 
 fn operator_key(args: &DataArgs) -> Result<(), Failure> {
