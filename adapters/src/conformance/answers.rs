@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::simulator::{How, Rule, When};
 
-use super::desk::{Account, Desk, Order, parted, shortly};
+use super::account::{Account, parted};
+use super::desk::{Desk, Order, shortly};
 use super::provider::{Card, Feature, Merchant};
 use super::report::Sheet;
 

@@ -14,6 +14,7 @@
 //! report.assert_passed();
 //! ```
 
+mod account;
 mod amounts;
 mod answers;
 mod bytes;

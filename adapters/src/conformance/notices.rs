@@ -6,8 +6,9 @@ use bytes::Bytes;
 use maxpay_engine::channel::{Acknowledgement, Call, Fact, FactSubject, Notified, Outcome, Prepared, RawNotification};
 use maxpay_engine::model::Mode;
 
+use super::account::{Account, learn, parted};
 use super::answers::{disagrees, flipped, places};
-use super::desk::{Account, Desk, Order, learn, parted, shortly};
+use super::desk::{Desk, Order, shortly};
 use super::provider::{About, Feature, Merchant, Seal};
 use super::report::Sheet;
 

@@ -8,7 +8,8 @@ use maxpay_engine::model::Mode;
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
-use super::desk::{Desk, parted};
+use super::account::parted;
+use super::desk::Desk;
 use super::provider::Merchant;
 use super::report::Sheet;
 

@@ -13,7 +13,8 @@ use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
 use maxpay_engine::store::memory::MemoryStore;
 use maxpay_engine::{Engine, Error};
 
-use crate::conformance::desk::{BEGINS_AT_MS, learn, payer_inputs};
+use crate::conformance::account::{learn, payer_inputs};
+use crate::conformance::desk::BEGINS_AT_MS;
 use crate::conformance::ear::{Ear, Heard};
 use crate::conformance::provider::{Candidate, Merchant, Provider, Stage};
 use crate::simulator::Ledger;
