@@ -153,7 +153,9 @@ impl Recent {
     /// Forgets the older half when the newer one is full. Group `seq` may go on afterwards, so it stays above the floor.
     fn turn(&mut self, seq: Seq) {
         if self.newer.len() >= self.keep {
-            self.older = std::mem::take(&mut self.newer);
+            // The memory is used again: growing to that size would copy the whole, while everybody waits.
+            std::mem::swap(&mut self.older, &mut self.newer);
+            self.newer.clear();
             self.floor = self.older_last;
             self.older_last = seq;
         }
