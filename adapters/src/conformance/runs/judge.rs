@@ -65,7 +65,7 @@ fn wrong(world: &World, case: &Case, record: &Transaction, rows: &[BookOrder]) -
     if !succeeded && rows.iter().any(|row| payable(&row)) {
         return Some("it has ended and can still be paid".to_owned());
     }
-    if matches!(record.status, Status::Closed { evidence: CloseEvidence::Channel }) && rows.is_empty() {
+    if matches!(&record.status, Status::Closed { evidence } if *evidence == CloseEvidence::Channel && rows.is_empty()) {
         return Some("it is closed by the channel, which has never heard of it".to_owned());
     }
     let closed = matches!(record.status, Status::Closed { .. } | Status::Failed { .. });
