@@ -5,6 +5,7 @@
 //! whoever serves it hands requests in and carries [`Served`] back.
 
 pub mod authority;
+mod client;
 mod faults;
 mod ledger;
 mod notices;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use maxpay_engine::channel::http::HttpReply;
 
+pub use client::{Host, InProcess};
 pub use faults::{FaultPlan, How, Rule, When};
 pub use ledger::{Changes, Ledger, LedgerError};
 pub use notices::{Notice, NoticeReply, NotificationSink, over_http, retry_after};

@@ -1,93 +1,37 @@
-//! The simulator in process: carries requests for its address to it, and all others on.
+//! The provider in process: which requests are for it, and how they reach it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use maxpay_engine::channel::http::HttpRequest;
+use maxpay_engine::clock::Clock;
 
-use futures_util::future::BoxFuture;
-use maxpay_engine::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
-
+use crate::parts::pem;
 use crate::parts::x509::Certificate;
-use crate::simulator::Served;
+use crate::simulator::{Host, InProcess, Served};
 
 use super::super::opening::Pair;
 use super::Simulator;
-use crate::parts::pem;
 
-/// Carries requests for the simulator's address into the simulator, and all others to the fallback.
-#[derive(Clone)]
-pub struct SimulatorClient {
-    simulator: Arc<Simulator>,
-    fallback: Option<Arc<dyn HttpClient>>,
-}
+/// Carries requests for the simulator into it.
+pub type SimulatorClient = InProcess<Simulator>;
 
-impl SimulatorClient {
-    /// A client in front of `fallback`; without one, requests for other addresses are *not sent*.
-    #[must_use]
-    pub fn new(simulator: Arc<Simulator>, fallback: Option<Arc<dyn HttpClient>>) -> Self {
-        Self { simulator, fallback }
+impl Host for Simulator {
+    fn is_for(&self, request: &HttpRequest) -> bool {
+        let rest = request.url.as_str().strip_prefix(self.base_url());
+        rest.is_some_and(|rest| rest.starts_with('/'))
     }
-}
 
-impl std::fmt::Debug for SimulatorClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SimulatorClient({:?}, fallback: {})", self.simulator, self.fallback.is_some())
+    fn serve(&self, request: &HttpRequest) -> Served {
+        let identity = proved(request);
+        let (method, path) = (request.method.as_str(), request.url.path());
+        self.handle(method, path, &request.headers, &request.body, identity.as_ref().map(Certificate::der))
     }
-}
 
-impl HttpClient for SimulatorClient {
-    /// Runs on tokio: a ledger in a file is written on its blocking threads.
-    fn send(&self, request: HttpRequest, limits: SendLimits) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
-        let base = self.simulator.base_url();
-        let ours = request.url.as_str().strip_prefix(base).is_some_and(|rest| rest.starts_with('/'));
-        match (&self.fallback, ours) {
-            (_, true) => Box::pin(serve(Arc::clone(&self.simulator), request, limits)),
-            (Some(fallback), false) => fallback.send(request, limits),
-            (None, false) => {
-                let host = request.url.host_str().unwrap_or_default().to_owned();
-                Box::pin(async move { Err(SendFailure::NotSent(format!("nothing leads to {host} from here"))) })
-            }
-        }
+    fn is_durable(&self) -> bool {
+        self.ledger.is_durable()
     }
-}
 
-async fn serve(simulator: Arc<Simulator>, request: HttpRequest, limits: SendLimits) -> Result<HttpReply, SendFailure> {
-    let provider = Arc::clone(&simulator);
-    let handle = move || {
-        let identity = proved(&request);
-        provider.handle(
-            request.method.as_str(),
-            request.url.path(),
-            &request.headers,
-            &request.body,
-            identity.as_ref().map(Certificate::der),
-        )
-    };
-    let served = if simulator.ledger.is_durable() {
-        // A commit waits for the disk, and the caller's thread has other work.
-        tokio::task::spawn_blocking(handle)
-            .await
-            .map_err(|_| SendFailure::Unknown("the simulator stopped in the middle".to_owned()))?
-    } else {
-        handle()
-    };
-    let late = |wait| SendFailure::Unknown(format!("no answer within {wait:?}"));
-    let (wait, answer) = match served {
-        Served::Reply(reply) => (Duration::ZERO, Ok(reply)),
-        Served::Late(wait, reply) if wait < limits.deadline => (wait, Ok(reply)),
-        Served::Late(..) => (limits.deadline, Err(late(limits.deadline))),
-        Served::Lost => {
-            (Duration::ZERO, Err(SendFailure::Unknown("the connection ended without an answer".to_owned())))
-        }
-        Served::NotSent => (Duration::ZERO, Err(SendFailure::NotSent("the connection was not made".to_owned()))),
-    };
-    if !wait.is_zero() {
-        simulator.clock.sleep(wait).await;
+    fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
     }
-    let reply = answer?;
-    if reply.body.len() > limits.body_max {
-        return Err(SendFailure::TooLarge { status: reply.status, body_max: limits.body_max });
-    }
-    Ok(reply)
 }
 
 /// The certificate that a TLS handshake would prove: the first one, if the key is there that belongs to it.

@@ -22,7 +22,7 @@ use super::super::signature::client_text;
 use super::books::Books;
 use super::keys::{KeyPair, ProviderKeys};
 use super::rows::{LedgerRow, OrderState, RefundState};
-use super::{IN_PROCESS, InProcess, Merchant as Enrolled, PayerCommand, Simulator, SimulatorParts};
+use super::{IN_PROCESS, Merchant as Enrolled, PayerCommand, Simulator, SimulatorClient, SimulatorParts};
 
 const FIRST: &str = "1900000109";
 const OTHER: &str = "1900000110";
@@ -156,7 +156,7 @@ impl Provider for Examined {
     }
 
     fn client(&self) -> Arc<dyn HttpClient> {
-        Arc::new(InProcess::new(Arc::clone(&self.simulator), None))
+        Arc::new(SimulatorClient::new(Arc::clone(&self.simulator), None))
     }
 
     fn faults(&self) -> &FaultPlan {

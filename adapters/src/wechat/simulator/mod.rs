@@ -1,7 +1,7 @@
 //! WeChat Pay's side of API v3: stateful, as strict as the provider, with its rules of repetition.
 //!
 //! It keeps a ledger of its own and a clock that is handed in, opens no socket and sends nothing by itself:
-//! [`Simulator::handle`] answers requests that a server or [`InProcess`] brings, [`Simulator::tick`] does what has fallen
+//! [`Simulator::handle`] answers requests that a server or [`SimulatorClient`] brings, [`Simulator::tick`] does what has fallen
 //! due and hands notices to the sink, [`Simulator::payer`] plays the payer and the provider's console.
 
 mod asked;
@@ -29,7 +29,7 @@ use crate::simulator::{FaultPlan, Ledger, LedgerError, NotificationSink};
 use books::Books;
 use rows::Order;
 
-pub use client::InProcess;
+pub use client::SimulatorClient;
 #[cfg(feature = "conformance")]
 pub use exam::{KeyKind, WeChatCandidate};
 pub use keys::{KeyPair, ProviderKeys};

@@ -28,7 +28,7 @@ use crate::simulator::{Ledger, Notice, NoticeReply};
 
 use super::WeChat;
 use super::simulator::{
-    IN_PROCESS, InProcess, KeyPair, Merchant, PayerCommand, ProviderKeys, Simulator, SimulatorParts,
+    IN_PROCESS, KeyPair, Merchant, PayerCommand, ProviderKeys, Simulator, SimulatorClient, SimulatorParts,
 };
 
 const MCHID: &str = "1900000109";
@@ -143,7 +143,7 @@ impl World {
 
     async fn carry(&self, request: HttpRequest) -> Result<HttpReply, SendFailure> {
         let limits = SendLimits { deadline: Duration::from_secs(10), body_max: 65_536 };
-        InProcess::new(Arc::clone(&self.simulator), None).send(request, limits).await
+        SimulatorClient::new(Arc::clone(&self.simulator), None).send(request, limits).await
     }
 
     /// The provider's number and the total of the order's first payment.
