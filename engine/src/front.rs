@@ -17,6 +17,7 @@ mod lists;
 mod notifications;
 mod operators;
 mod retries;
+mod route;
 mod settle;
 mod subscriptions;
 mod transactions;

@@ -22,7 +22,7 @@ impl Keeper {
         if self.held.is_some() {
             return Err(Failure::Refused(Error::Internal("the record is there already".to_owned())));
         }
-        let Creation { draft, made_at, first, strict, idempotency } = creation;
+        let Creation { draft, made_at, first, route, strict, idempotency } = creation;
         let account = account_of(&self.inner, draft.account_id).await?;
         let policy = self.policy(draft.app_id).await?;
         for _ in 0..RETRIES {
@@ -44,7 +44,7 @@ impl Keeper {
             let bill = machine::bill_after_create(bill.as_ref(), record.id);
             let moment = self.moment(&record);
             let step = caught(|| machine::step(&record, &bill, &first, moment, &rules, &policy))?;
-            let mut step = step.map_err(|why| Failure::Refused(refused(&why)))?;
+            let mut step = step.map_err(|why| Failure::Refused(refused(&why)))?.led_to_by(&route);
             step.bill = Some(step.bill.take().unwrap_or(bill));
             let before = Before { record: None, seen: Seq(0), bill_seen, once_seen: Seq(0) };
             let (mut batch, record) = batch_of(&self.inner, &step, &before, None);

@@ -6,6 +6,7 @@ mod calls;
 mod deliveries;
 mod disk;
 mod ending;
+mod failover;
 mod following;
 mod repeats;
 mod script;

@@ -50,6 +50,8 @@ pub(crate) struct Creation {
     pub made_at: Timestamp,
     /// What the first step is: submit, or what the local signing came to.
     pub first: Input,
+    /// How its account was chosen, for the timeline.
+    pub route: String,
     /// Whether one bill number makes one transaction.
     pub strict: bool,
     /// The request's own key.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Claimed;
 use super::content::{content_digest, is_json_within};
+use super::route::{Route, newest_revision};
 use crate::actors::bills;
 use crate::actors::calls::{self, Asked};
 use crate::actors::transaction::{Creation, Settled, TransactionMessage, What};
@@ -14,7 +15,7 @@ use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::Input;
 use crate::machine::transaction::{self as machine, BillDecision, Draft};
-use crate::model::{AccountState, Bill, ChannelCode, Door, PayerInputs, Status, Timestamp, Transaction, TransactionId};
+use crate::model::{Bill, ChannelCode, Door, PayerInputs, Status, Timestamp, Transaction, TransactionId};
 use crate::store::{Store, keys};
 use crate::{Engine, Error};
 
@@ -68,16 +69,28 @@ impl Inner {
         if self.adapters.serving(&request.channel).is_empty() {
             return Err(Error::UnknownChannel(request.channel.to_string()));
         }
-        let account = self.account_for(scope, &request.channel).await?;
-        let rules = self.rules(&account, &request.channel)?;
+        let mut route = self.route(scope, &request.channel).await?;
+        let rules = self.rules(&route.account, &request.channel)?;
         check(&request, rules)?;
         let made_at = self.clock.now().wall;
-        let draft = self.draft(scope, request, &account);
+        let mut draft = self.draft(scope, request, &route);
         let id = draft.id;
-        let first =
-            if rules.locally_signed { self.sign_here(&draft, made_at, rules, &account).await? } else { Input::Submit };
+        let first = loop {
+            if !rules.locally_signed {
+                break Input::Submit;
+            }
+            match self.sign_here(&draft, made_at, rules, &route.account).await {
+                Ok(first) => break first,
+                // Nothing was made yet, and no payer has seen anything.
+                Err(why @ Error::CertificateUnusable(_)) => {
+                    route = route.next(&why.to_string()).ok_or(why)?;
+                    route.put_into(&mut draft);
+                }
+                Err(why) => return Err(why),
+            }
+        };
         let watcher = self.watchers.watch(id);
-        let creation = Creation { draft, made_at, first, strict, idempotency: idem };
+        let creation = Creation { draft, made_at, first, route: route.why, strict, idempotency: idem };
         match self.tell(id, What::Create(Box::new(creation)), None).await? {
             Settled::Now(made) => {
                 let transaction = self.wait_while(*made, &watcher, began, wait, is_submitting).await?;
@@ -115,40 +128,12 @@ impl Inner {
         Ok(Created { transaction, first: false })
     }
 
-    /// Which account takes a payment: of those that do, one of the highest priority, by weight.
-    async fn account_for(&self, scope: Scope, code: &ChannelCode) -> Result<Arc<LoadedAccount>, Error> {
-        let mut serving = self.directory.accounts_for(scope, code).await?;
-        serving.retain(|account| self.adapters.rules(&account.record.adapter, code).is_some());
-        let first = serving.first().cloned().ok_or_else(|| Error::NoAccount(code.to_string()))?;
-        serving.retain(|account| account.record.state == AccountState::Active);
-        let Some(best) = serving.first().map(|account| account.record.priority) else {
-            let reason = match &first.record.state {
-                AccountState::Paused { reason, .. } => reason.clone(),
-                AccountState::Active | AccountState::Disabled => String::new(),
-            };
-            return Err(Error::AccountPaused(code.to_string(), reason));
-        };
-        serving.retain(|account| account.record.priority == best);
-        let total: u64 = serving.iter().map(|account| u64::from(account.record.weight.max(1))).sum();
-        let mut random = [0; 8];
-        self.entropy.fill(&mut random);
-        let mut place = u64::from_be_bytes(random) % total.max(1);
-        for account in &serving {
-            let share = u64::from(account.record.weight.max(1));
-            if place < share {
-                return Ok(Arc::clone(account));
-            }
-            place -= share;
-        }
-        Ok(first)
-    }
-
     fn rules(&self, account: &LoadedAccount, code: &ChannelCode) -> Result<&CodeManifest, Error> {
         let rules = self.adapters.rules(&account.record.adapter, code);
         rules.map(Arc::as_ref).ok_or_else(|| Error::UnknownChannel(code.to_string()))
     }
 
-    fn draft(&self, scope: Scope, request: CreateTransaction, account: &LoadedAccount) -> Draft {
+    fn draft(&self, scope: Scope, request: CreateTransaction, route: &Route) -> Draft {
         let content_digest = content_digest(&request);
         Draft {
             id: self.ids.next(),
@@ -165,8 +150,9 @@ impl Inner {
             show_url: request.show_url,
             payer: request.payer,
             timeout: request.timeout,
-            account_id: account.record.id,
-            revision: account.record.revisions.last().map_or(1, |revision| revision.number),
+            account_id: route.account.record.id,
+            revision: newest_revision(&route.account),
+            fallbacks: route.fallbacks(),
         }
     }
 

@@ -7,6 +7,9 @@ use crate::model::{
     AccountId, AlarmKind, AttemptNumber, Bill, CallKind, Cause, EventKind, Money, Requester, Timestamp, Transaction,
 };
 
+/// Longest note, in characters.
+pub(super) const NOTE_MAX: usize = 300;
+
 /// When a step happens, as far as clocks can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -157,6 +160,15 @@ pub struct Step {
     pub alarms: Vec<NewAlarm>,
     /// What to do after the commit.
     pub effects: Vec<Effect>,
+}
+
+impl Step {
+    /// Puts what led to the step before why it was made.
+    #[must_use]
+    pub fn led_to_by(mut self, what: &str) -> Self {
+        self.note = format!("{what}; {}", self.note).chars().take(NOTE_MAX).collect();
+        self
+    }
 }
 
 /// An account whose sends are to pause because its provider refuses it.

@@ -42,6 +42,7 @@ pub use sealed::Sealed;
 pub use subscription::{DeliveryMode, Header, Subscription, SubscriptionState, Target};
 pub use time::{Timestamp, TimestampError};
 pub use transaction::{
-    Attention, CloseEvidence, CloseRequest, Door, InDoubt, PayerStep, Requester, Status, Submission, Transaction,
+    Attention, CloseEvidence, CloseRequest, Door, Fallback, InDoubt, PayerStep, Requester, Status, Submission,
+    Transaction,
 };
 pub use transition::{Cause, Transition};

@@ -3,8 +3,8 @@
 use bincode::{Decode, Encode};
 
 use super::{
-    AppId, Attempt, BillNum, ChannelCode, Currency, Mode, Money, NamedAction, PayerInputs, Receipt, Timestamp,
-    TransactionId,
+    AccountId, AppId, Attempt, BillNum, ChannelCode, Currency, Mode, Money, NamedAction, PayerInputs, Receipt,
+    Timestamp, TransactionId,
 };
 
 /// The record of a transaction. Only its actor changes it, by [`crate::machine`].
@@ -71,6 +71,9 @@ pub struct Transaction {
     pub transition_hash: [u8; 32],
     /// Number of refunds made (reserved).
     pub refunds: u32,
+    /// Accounts that may take it over, the next one first, while nothing of it was executed and no payer has seen it.
+    /// Empty in every other status.
+    pub fallbacks: Vec<Fallback>,
 }
 
 impl Transaction {
@@ -149,6 +152,15 @@ impl Receipt {
     pub fn returned_minor(&self) -> u64 {
         self.returned.as_ref().map_or(0, |returned| returned.amount_minor)
     }
+}
+
+/// An account that may take a transaction over: chosen when the transaction was made, and of the same adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Fallback {
+    /// Which.
+    pub account_id: AccountId,
+    /// Its newest revision when it was chosen.
+    pub revision: u32,
 }
 
 /// Which API made a transaction.

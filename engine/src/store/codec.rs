@@ -172,7 +172,6 @@ records! {
     App = 1 v 1
     KeyOwner = 2 v 1
     Account = 3 v 1
-    Transaction = 4 v 1
     Bill = 5 v 1
     Transition = 6 v 1
     Event = 7 v 1
@@ -186,6 +185,19 @@ records! {
     super::notes::Evidence = 15 v 1
     super::notes::Material = 16 v 1
     super::notes::MetaValue = 17 v 1
+}
+
+impl Record for Transaction {
+    const KIND: u8 = 4;
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, payload: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            // It had no fallbacks, which are the last field of today; none of them are one byte, their count.
+            1 => decode_payload(&[payload, &[0]].concat()),
+            version => Err(CodecError::Version { kind: Self::KIND, version }),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,16 @@ fn every_record_keeps_its_bytes() {
 }
 
 #[test]
+fn a_transaction_of_the_first_version_has_no_fallbacks() {
+    // Its golden bytes decode to the sample without them, whole and undamaged.
+    let key = keys::transaction(TransactionId(raw(4)));
+    let golden = include_bytes!("golden/transaction-1.bin");
+    let first = crate::model::Transaction { fallbacks: Vec::new(), ..sample_transaction() };
+    assert_eq!(decode::<crate::model::Transaction>(&key, golden).expect("it decodes"), first);
+    refuses_damage::<crate::model::Transaction>("transaction-1", &key, golden);
+}
+
+#[test]
 fn every_note_keeps_its_bytes() {
     // The same for the small records beside the model.
     let idempotency = Idempotency {

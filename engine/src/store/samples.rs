@@ -104,6 +104,7 @@ pub fn sample_transaction() -> Transaction {
         transitions: 4,
         transition_hash: [8; 32],
         refunds: 0,
+        fallbacks: vec![Fallback { account_id: AccountId(raw(3)), revision: 2 }],
     }
 }
 

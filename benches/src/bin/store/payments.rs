@@ -86,6 +86,7 @@ impl Payments {
             timeout: None,
             account_id: AccountId(RawId([2; RawId::LEN])),
             revision: 1,
+            fallbacks: Vec::new(),
         };
         let mut record = create(draft, now, &self.rules);
         let sent = Send { at: now, state: SendState::Unknown };

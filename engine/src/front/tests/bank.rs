@@ -20,7 +20,15 @@ impl Bank {
             field("passphrase", true, false),
         ];
         let codes = ["bank_app", "bank_web"].map(code).to_vec();
-        Self(Manifest { adapter, test_mode_only, settings, codes, fixed_hosts: Vec::new(), unsigned: Vec::new() })
+        Self(Manifest {
+            adapter,
+            test_mode_only,
+            settings,
+            codes,
+            fixed_hosts: Vec::new(),
+            unsigned: Vec::new(),
+            material_kept: None,
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::channel::CodeManifest;
 use crate::model::{
-    AccountId, AppId, Attempt, AttemptNumber, BillNum, ChannelCode, Door, Intent, Mode, Money, PayerInputs, Status,
-    Timestamp, Transaction, TransactionId,
+    AccountId, AppId, Attempt, AttemptNumber, BillNum, ChannelCode, Door, Fallback, Intent, Mode, Money, PayerInputs,
+    Status, Timestamp, Transaction, TransactionId,
 };
 
 /// What a new transaction is made of. Checked before: amounts, lengths and the payer's inputs fit the channel.
@@ -43,6 +43,8 @@ pub struct Draft {
     pub account_id: AccountId,
     /// That account's newest revision.
     pub revision: u32,
+    /// The accounts that may take it over, the next one first. Of the same adapter.
+    pub fallbacks: Vec<Fallback>,
 }
 
 /// The record of a new transaction: `created`, version 1, attempt 0 with its frozen intent in it and nothing sent.
@@ -92,6 +94,7 @@ pub fn create(draft: Draft, now: Timestamp, rules: &CodeManifest) -> Transaction
         transitions: 0,
         transition_hash: [0; 32],
         refunds: 0,
+        fallbacks: draft.fallbacks,
     }
 }
 

@@ -9,6 +9,7 @@ mod closing;
 mod draft;
 mod ending;
 mod evidence;
+mod failover;
 mod hints;
 mod looks;
 mod money;

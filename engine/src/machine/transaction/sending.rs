@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 use super::work::Work;
-use super::{closing, ending, looks};
+use super::{closing, ending, failover, looks};
 
 /// So many sends of an attempt are kept, and so many are made to get a lost order or payer action back.
 const SENDS_KEPT: usize = 16;
@@ -159,10 +159,12 @@ pub(super) fn send_refused(work: &mut Work<'_>, index: usize, why: &str, may_ret
     }
     let tries = attempt.sends_made;
     if !never_executed(attempt) {
-        ending::end_attempt(work, index, AttemptEnd::Declined(why.to_owned()));
+        failover::end_refused(work, index, AttemptEnd::Declined(why.to_owned()));
         return;
     }
     let kept = u32::try_from(SENDS_KEPT).unwrap_or(u32::MAX);
+    // Another account that can take it at once is better than a wait for this one.
+    let may_retry = may_retry && !failover::is_open(work, index);
     if may_retry && tries < work.rules.not_executed_max.min(kept) && may_send(work) {
         work.note(format!("send {tries} was not executed: {why}; it is tried again"));
         work.record.status = Status::Submitting { what: Submission::Create };
@@ -171,7 +173,7 @@ pub(super) fn send_refused(work: &mut Work<'_>, index: usize, why: &str, may_ret
         return;
     }
     work.note(format!("no send was executed, of {tries}: {why}"));
-    ending::end_attempt(work, index, AttemptEnd::NotSent(why.to_owned()));
+    failover::end_refused(work, index, AttemptEnd::NotSent(why.to_owned()));
 }
 
 /// Every send so far was not executed, and the wait is over: sends the same number again.

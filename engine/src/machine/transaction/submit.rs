@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 use super::work::Work;
-use super::{closing, draft, ending, evidence, looks, sending};
+use super::{closing, draft, evidence, failover, looks, sending};
 
 /// Sends the create of the attempt that stands in the record.
 pub(super) fn submit(work: &mut Work<'_>) -> Result<(), Refusal> {
@@ -69,9 +69,9 @@ pub(super) fn take_signed(work: &mut Work<'_>, index: usize, outcome: &Outcome) 
             work.note("signed; the payer is awaited");
             looks::await_payer(work, PayerStep::Actions(actions.clone()));
         }
-        Outcome::Declined(why) => ending::end_attempt(work, index, AttemptEnd::Declined(why.clone())),
+        Outcome::Declined(why) => failover::end_refused(work, index, AttemptEnd::Declined(why.clone())),
         Outcome::NotExecuted(why) | Outcome::AccountRefused(why) => {
-            ending::end_attempt(work, index, AttemptEnd::NotSent(why.clone()));
+            failover::end_refused(work, index, AttemptEnd::NotSent(why.clone()));
         }
         Outcome::Succeeded(_)
         | Outcome::PaidThenReturned { .. }

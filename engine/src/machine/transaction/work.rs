@@ -3,22 +3,20 @@
 use std::time::Duration;
 
 use crate::channel::CodeManifest;
+use crate::machine::input::NOTE_MAX;
 use crate::machine::{AccountPause, Effect, Moment, NewAlarm, NewEvent, Step};
 use crate::model::{
     AlarmKind, Attempt, AttemptNumber, Attention, Bill, CallKind, Cause, EventKind, InDoubt, ReceiptState, Status,
     Timestamp, Transaction,
 };
 
-use super::{AppPolicy, aftermath, closing, hints};
+use super::{AppPolicy, aftermath, closing, failover, hints};
 
 /// One look a day, once a schedule is used up.
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// No two looks follow each other faster, whatever a manifest says.
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(100);
-
-/// Longest note and reason, in characters.
-const NOTE_MAX: usize = 300;
 
 /// Longest alarm, in characters.
 const ALARM_MAX: usize = 500;
@@ -203,6 +201,9 @@ impl<'a> Work<'a> {
     /// The step.
     pub(super) fn finish(mut self) -> Step {
         self.plan();
+        if !failover::may_come(&self.record.status) {
+            self.record.fallbacks.clear();
+        }
         let changed = self.record != *self.before
             || self.bill_after.is_some()
             || self.pauses_account.is_some()

@@ -6,13 +6,13 @@ use crate::channel::{CodeManifest, Outcome};
 use crate::machine::transaction::{bill_after_create, step};
 use crate::machine::{Input, Moment, Source, Told, Vouched, VouchedOutcome};
 use crate::model::{
-    AttemptNumber, CallKind, Currency, Door, Money, PayerStep, Requester, SendState, Status, Transaction,
+    AttemptNumber, CallKind, Currency, Door, Fallback, Money, PayerStep, Requester, SendState, Status, Transaction,
 };
 
 use super::walk_checks::{check_hint, check_leads_on, check_resume, check_step};
 use super::world::{
-    HELD, ID, VISIBLE, declined, every_channel, moment, new_transaction, not_executed, number, open_until, paid,
-    payment, returned, seconds, token, unknown, wall, yuan,
+    ACCOUNT, HELD, ID, VISIBLE, declined, every_channel, moment, new_transaction, not_executed, number, open_until,
+    paid, payment, returned, returning, seconds, signing, token, unknown, wall, yuan,
 };
 
 /// Seconds after the making: soon, after the visibility delay, after expiry, after the
@@ -49,6 +49,18 @@ fn every_reachable_state_of_a_wallet_takes_every_input() {
     walk_all(|rules| rules.authorize);
 }
 
+#[test]
+fn every_reachable_state_of_an_order_that_falls_over_takes_every_input() {
+    // The same for an order that another account may take over, while it may.
+    let mut visited = 0;
+    for (name, rules) in [("returning", returning()), ("signing", signing())] {
+        let mut first = new_transaction(&rules, Door::Native);
+        first.fallbacks = vec![Fallback { account_id: ACCOUNT, revision: 2 }];
+        visited += walk_from(name, first, &rules, Clocks::Alive, 1);
+    }
+    assert!(visited > 100, "the walk came only to {visited} states");
+}
+
 fn walk_all(chosen: fn(&CodeManifest) -> bool) {
     let mut visited = 0;
     for (name, rules) in every_channel().into_iter().filter(|(_, rules)| chosen(rules)) {
@@ -63,7 +75,11 @@ fn walk_all(chosen: fn(&CodeManifest) -> bool) {
 
 /// Walks one channel breadth first. How many states it came to.
 fn walk(name: &str, rules: &CodeManifest, clocks: Clocks) -> usize {
-    let first = new_transaction(rules, Door::Native);
+    walk_from(name, new_transaction(rules, Door::Native), rules, clocks, PHASES.len())
+}
+
+/// The same from a record on, as far as a phase.
+fn walk_from(name: &str, first: Transaction, rules: &CodeManifest, clocks: Clocks, phases: usize) -> usize {
     let mut seen = BTreeSet::from([abstracted(&first, 0)]);
     let mut queue = VecDeque::from([(0_usize, first)]);
     while let Some((phase, record)) = queue.pop_front() {
@@ -82,7 +98,7 @@ fn walk(name: &str, rules: &CodeManifest, clocks: Clocks) -> usize {
                 reached.push((phase, step.record));
             }
         }
-        if phase + 1 < PHASES.len() {
+        if phase + 1 < phases {
             reached.push((phase + 1, record));
         }
         for (phase, record) in reached {

@@ -144,6 +144,7 @@ pub(super) fn new_transaction(rules: &CodeManifest, door: Door) -> Transaction {
         timeout: None,
         account_id: ACCOUNT,
         revision: 1,
+        fallbacks: Vec::new(),
     };
     create(draft, start(), rules)
 }
