@@ -213,8 +213,7 @@ fn load_account(store: &dyn Store, sealer: &Sealer, id: AccountId) -> Result<Opt
     let (record, seen) = readable(read_record::<Account>(store, &keys::account(id)))?;
     let Some(record) = record else { return Ok(None) };
     let (note, seen_material) = readable(read_record::<notes::Material>(store, &keys::material(id)))?;
-    let material = note.map(|note| loaded::material_of(id, &note)).unwrap_or_default();
-    let loaded = Arc::new(LoadedAccount::open(record, material, sealer)?);
+    let loaded = Arc::new(LoadedAccount::open(record, note.as_ref(), sealer)?);
     Ok(Some((loaded, seen.min(seen_material))))
 }
 

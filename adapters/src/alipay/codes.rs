@@ -38,6 +38,7 @@ pub(super) fn manifest() -> Manifest {
         settings: account::settings(),
         codes: vec![signed("ali_app"), on_a_page("ali_web"), on_a_page("ali_wap"), code("ali_qrcode")],
         // A live account's is fixed by its validation; a test account may name a simulator's.
+        material_kept: None,
         fixed_hosts: Vec::new(),
         unsigned: vec![UnsignedAnswer {
             answer: "code 40006, 20001, or 40001 and 40002 with a sub_code about app id, key or signature",

@@ -53,5 +53,13 @@ pub(super) fn manifest(terms: Terms, test_mode_only: bool) -> Manifest {
         call_deadline: terms.call_deadline,
     };
     // The hosts that card data may go to are the acquirer's and stand in the account's settings.
-    Manifest { adapter: ADAPTER, test_mode_only, settings, codes: vec![code], fixed_hosts: Vec::new(), unsigned }
+    Manifest {
+        adapter: ADAPTER,
+        test_mode_only,
+        settings,
+        codes: vec![code],
+        fixed_hosts: Vec::new(),
+        unsigned,
+        material_kept: None,
+    }
 }

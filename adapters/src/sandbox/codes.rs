@@ -35,6 +35,7 @@ pub(super) fn manifest() -> Manifest {
         test_mode_only: true,
         settings: account::settings(),
         codes: codes(),
+        material_kept: None,
         fixed_hosts: Vec::new(),
         unsigned: vec![
             UnsignedAnswer { answer: "401 unknown_merchant or bad_signature", proves: "account_refused" },

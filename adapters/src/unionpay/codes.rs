@@ -82,6 +82,7 @@ pub(super) fn manifest() -> Manifest {
                 ..code(WEB)
             },
         ],
+        material_kept: None,
         fixed_hosts: Vec::new(),
         // An answer without a signature proves nothing, whatever it says.
         unsigned: Vec::new(),

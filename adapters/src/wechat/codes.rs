@@ -21,6 +21,10 @@ const PREPAY_LIFE: Duration = Duration::from_hours(2);
 /// An `h5_url` lives five minutes (4012791834).
 const H5_LIFE: Duration = Duration::from_mins(5);
 
+/// How old platform certificates become before they are fetched anew. A new one can be downloaded before WeChat Pay signs
+/// with it; its own SDKs look every hour (Java) or every day (Go).
+const MATERIAL_KEPT: Duration = Duration::from_hours(12);
+
 /// Builds the manifest.
 pub(super) fn manifest() -> Manifest {
     Manifest {
@@ -28,6 +32,7 @@ pub(super) fn manifest() -> Manifest {
         test_mode_only: false,
         settings: account::settings(),
         codes: codes(),
+        material_kept: Some(MATERIAL_KEPT),
         // The address is a setting, held to WeChat Pay's two hosts in live mode.
         fixed_hosts: Vec::new(),
         unsigned: vec![UnsignedAnswer {

@@ -23,6 +23,7 @@ pub(crate) use super::adapting::{interpret, off_arbiter, sign, with_context};
 use super::batch::evidence_place;
 use super::dispatcher::Job;
 use super::keeper::account_of;
+use super::materials;
 use super::owners::disagreement;
 
 /// Bytes of an answer that are read: it has to fit into one commit together with its record, so that it can always be
@@ -66,6 +67,7 @@ pub(crate) async fn carry_out(inner: &Arc<Inner>, job: &Job) -> (Told, Option<Se
         return (job.told(nothing_left(job.kind, why)), None);
     }
     let heard = ask_for(inner, &asked, Some(job)).await;
+    materials::freshen(inner, &asked.account);
     judge(inner, job, &asked, heard).await
 }
 

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::channel::http::HttpRequest;
-use crate::channel::{Call, Interpreted, Material, Step};
+use crate::channel::{Call, Interpreted, Material, Prepared, Step};
 use crate::directory::{LoadedAccount, material_note};
 use crate::engine::Inner;
 use crate::machine::transaction::new_attempt;
 use crate::model::{AccountId, AttemptNumber, Currency, Intent, Money, PayerInputs, TransactionId};
 use crate::store::{Batch, keys};
 
+use super::adapting::prepare;
 use super::calls::{self, Asked};
 
 /// How long a failure is remembered.
@@ -34,7 +35,20 @@ struct Past {
     failed: Option<(Duration, String)>,
 }
 
+impl Past {
+    /// Why the last fetch failed, while that is remembered.
+    fn failed_lately(&self, now: Duration) -> Option<&str> {
+        let lately = self.failed.as_ref().filter(|(at, _)| now.saturating_sub(*at) < FAILURE_KEPT);
+        lately.map(|(_, why)| why.as_str())
+    }
+}
+
 impl Materials {
+    fn turn(&self, id: AccountId) -> Arc<tokio::sync::Mutex<Past>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(id).or_default())
+    }
+
     /// Fetches what is missing and returns the account with it. Whoever comes while another one fetches takes what
     /// that one brought.
     ///
@@ -47,10 +61,7 @@ impl Materials {
         request: HttpRequest,
     ) -> Result<Arc<LoadedAccount>, String> {
         let id = account.record.id;
-        let turn = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(all.entry(id).or_default())
-        };
+        let turn = self.turn(id);
         let mut past = turn.lock().await;
         let newest = inner.directory.account(id).await.map_err(|why| why.to_string())?;
         if let Some(newest) = newest
@@ -59,10 +70,8 @@ impl Materials {
             return Ok(newest);
         }
         let now = inner.clock.now().monotonic;
-        if let Some((at, why)) = &past.failed
-            && now.saturating_sub(*at) < FAILURE_KEPT
-        {
-            return Err(why.clone());
+        if let Some(why) = past.failed_lately(now) {
+            return Err(why.to_owned());
         }
         let fetched = fetch(inner, account, request).await;
         match fetched {
@@ -75,6 +84,37 @@ impl Materials {
                 Err(why)
             }
         }
+    }
+}
+
+/// Has material that is older than its adapter keeps it fetched anew, beside whatever noticed that: a provider that
+/// changes its keys is followed before an answer comes that nobody can verify. A fetch that is under way, or has failed
+/// a while ago, is enough.
+pub(crate) fn freshen(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) {
+    let kept = inner.adapters.named(&account.record.adapter).and_then(|adapter| adapter.manifest().material_kept);
+    let (Some(kept), Some(fetched_at), false) = (kept, account.fetched_at, account.material.is_empty()) else { return };
+    if inner.clock.now().wall < fetched_at.after(kept) {
+        return;
+    }
+    let Ok(mut past) = inner.materials.turn(account.record.id).try_lock_owned() else { return };
+    if past.failed_lately(inner.clock.now().monotonic).is_some() {
+        return;
+    }
+    let (inner, account) = (Arc::clone(inner), Arc::clone(account));
+    let owner = Arc::clone(&inner);
+    owner.commands.spawn(async move {
+        if let Err(why) = maintain(&inner, &account).await {
+            tracing::warn!(account = %account.record.id, %why, "old material was not fetched anew");
+            past.failed = Some((inner.clock.now().monotonic, why));
+        }
+    });
+}
+
+async fn maintain(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) -> Result<(), String> {
+    let asked = about_account(inner, account)?;
+    match prepare(inner, &asked).await.map_err(|why| why.to_string())? {
+        Prepared::Send(request) | Prepared::NeedMaterial(request) => fetch(inner, account, request).await.map(drop),
+        Prepared::Done(_) | Prepared::Unsupported => Err("the adapter has no way to fetch it".to_owned()),
     }
 }
 

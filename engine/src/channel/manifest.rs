@@ -19,6 +19,9 @@ pub struct Manifest {
     pub fixed_hosts: Vec<String>,
     /// Answers that come without a signature, each with the most it may prove.
     pub unsigned: Vec<UnsignedAnswer>,
+    /// How old downloaded material may become before it is fetched anew, beside the next call of the account; `None`:
+    /// only when it is missing. Accounts that have none need none.
+    pub material_kept: Option<Duration>,
 }
 
 impl Manifest {

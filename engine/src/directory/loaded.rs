@@ -71,6 +71,8 @@ pub(crate) struct LoadedAccount {
     pub(crate) secrets: Vec<SecretSettings>,
     /// What was downloaded for it, newest first.
     pub(crate) material: Vec<Material>,
+    /// When it was fetched last.
+    pub(crate) fetched_at: Option<Timestamp>,
 }
 
 /// The settings of one revision.
@@ -85,7 +87,7 @@ pub(crate) struct LoadedRevision {
 
 impl LoadedAccount {
     /// Parses and opens `record`.
-    pub(super) fn open(record: Account, material: Vec<Material>, sealer: &Sealer) -> Result<Self, Error> {
+    pub(super) fn open(record: Account, note: Option<&notes::Material>, sealer: &Sealer) -> Result<Self, Error> {
         let (mut revisions, mut secrets) = (Vec::new(), Vec::new());
         for revision in record.revisions.iter().rev() {
             let settings = parsed(record.id, &revision.settings)?;
@@ -96,7 +98,8 @@ impl LoadedAccount {
         if revisions.is_empty() {
             return Err(Error::Internal(format!("account {} has no revision", record.id)));
         }
-        Ok(Self { record, revisions, secrets, material })
+        let material = note.map(|note| material_of(record.id, note)).unwrap_or_default();
+        Ok(Self { record, revisions, secrets, material, fetched_at: note.map(|note| note.fetched_at) })
     }
 
     /// The account as an adapter sees it: settings of `revision` (`None`: the newest), keys of all. `None` when there
@@ -163,7 +166,7 @@ pub(crate) fn material_note(material: &[Material], now: Timestamp) -> notes::Mat
 }
 
 /// What [`material_note`] kept.
-pub(super) fn material_of(account: AccountId, note: &notes::Material) -> Vec<Material> {
+fn material_of(account: AccountId, note: &notes::Material) -> Vec<Material> {
     match codec::decode_payload::<Vec<(String, Vec<u8>)>>(&note.bytes) {
         Ok(pairs) => pairs.into_iter().map(|(name, bytes)| Material { name, bytes }).collect(),
         Err(why) => {

@@ -27,6 +27,7 @@ impl Toy {
             test_mode_only: false,
             settings: Vec::new(),
             codes,
+            material_kept: None,
             fixed_hosts: Vec::new(),
             unsigned: Vec::new(),
         })

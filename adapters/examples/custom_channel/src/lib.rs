@@ -67,6 +67,7 @@ impl Default for Lantern {
                 field("secret", true, "Signs in both directions: at least 16 characters."),
             ],
             codes: vec![CodeManifest::plain("lantern_qr".parse().expect("a code"), "lantern", currencies)],
+            material_kept: None,
             fixed_hosts: Vec::new(),
             unsigned: vec![UnsignedAnswer { answer: "401 bad signature", proves: "account_refused" }],
         })

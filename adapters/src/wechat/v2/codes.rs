@@ -17,6 +17,7 @@ pub(super) fn manifest() -> Manifest {
         test_mode_only: false,
         settings: account::settings(),
         codes: codes(),
+        material_kept: None,
         fixed_hosts: Vec::new(),
         unsigned: vec![
             UnsignedAnswer {

@@ -317,3 +317,22 @@ async fn an_idempotency_key_finds_what_it_made() {
     assert_eq!(create("bill-1", 2).await.err(), Some(Error::IdempotencyMismatch));
     assert_eq!(world.provider.count("create"), 1);
 }
+
+#[tokio::test]
+async fn material_that_has_grown_old_is_fetched_anew_beside_the_next_call() {
+    // Fetched once when it was missing; not again while it is fresh; then once, and no payment waits for it.
+    let world = World::new().await;
+    world.provider.answers("create", &["sealed"]);
+    world.provider.answers("maintain", &["certificate"]);
+    let fetched = || world.provider.log().iter().filter(|path| path.contains("maintain")).count();
+    world.create("bill-1").await.expect("created");
+    world.create("bill-2").await.expect("created");
+    assert_eq!(fetched(), 1);
+    world.clock.advance(super::script::MATERIAL_KEPT);
+    assert_eq!(world.create("bill-3").await.expect("created").transaction.status.name(), "awaiting_payer");
+    world.until("it is fetched anew", async || fetched() == 2).await;
+    let kept = async || world.engine.metrics().under_way == 0;
+    world.until("it is kept", kept).await;
+    world.create("bill-4").await.expect("created");
+    assert_eq!(fetched(), 2);
+}

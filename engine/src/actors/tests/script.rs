@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
 use crate::channel::{
     Acknowledgement, Adapter, Answer, Call, CloseRules, CodeManifest, Context, Fact, FactSubject, FieldError,
-    Interpreted, Manifest, Notified, Outcome, Paid, Prepared, QueryRules, RawNotification, Recreate, SecretSettings,
-    SettingField, Step, VerifiedToken,
+    Interpreted, Manifest, Material, Notified, Outcome, Paid, Prepared, QueryRules, RawNotification, Recreate,
+    SecretSettings, SettingField, Step, VerifiedToken,
 };
 use crate::model::{ChannelCode, Currency, Intent, Mode, Money, NamedAction, PayerAction, Timestamp};
 use crate::secrets::Secret;
@@ -21,6 +21,8 @@ use crate::secrets::Secret;
 pub const SENT: &str = "script_sent";
 pub const LOCAL: &str = "script_local";
 pub const TOKEN: &str = "script_token";
+/// How old material of this channel becomes.
+pub const MATERIAL_KEPT: Duration = Duration::from_hours(12);
 
 /// The adapter.
 pub struct Script {
@@ -60,6 +62,7 @@ impl Script {
             test_mode_only: false,
             settings: fields,
             codes: vec![code(SENT, false), code(LOCAL, true), CodeManifest { authorize: true, ..code(TOKEN, true) }],
+            material_kept: Some(MATERIAL_KEPT),
             fixed_hosts: Vec::new(),
             unsigned: Vec::new(),
         };
@@ -124,11 +127,10 @@ impl Adapter for Script {
             Call::Query { .. } => "query",
             Call::Close { .. } => "close",
             Call::Authorize { .. } => "authorize",
-            Call::Void { .. }
-            | Call::Refund { .. }
-            | Call::QueryRefund { .. }
-            | Call::Maintain
-            | Call::PayerSession { .. } => return Prepared::Unsupported,
+            Call::Maintain => "maintain",
+            Call::Void { .. } | Call::Refund { .. } | Call::QueryRefund { .. } | Call::PayerSession { .. } => {
+                return Prepared::Unsupported;
+            }
         };
         let url = format!("http://script/{path}/{number}").parse().expect("an address");
         Prepared::Send(HttpRequest::get(url))
@@ -138,6 +140,12 @@ impl Adapter for Script {
         let text = std::str::from_utf8(&reply.body).expect("scripts are text");
         assert!(text != "panic", "the script says so");
         let number = context.subject.as_ref().map(|subject| subject.number).unwrap_or_default();
+        if matches!(call, Call::Maintain) {
+            return Interpreted::Learned(vec![Material { name: text.to_owned(), bytes: Vec::new() }]);
+        }
+        if text == "sealed" && context.material.is_empty() {
+            return Interpreted::NeedMaterial(HttpRequest::get("http://script/maintain/".parse().expect("an address")));
+        }
         let code = match call {
             Call::Create { code, .. } | Call::Query { code } | Call::Close { code } => code.clone(),
             Call::Void { .. }
@@ -210,7 +218,7 @@ fn awaiting(code: &ChannelCode, number: &str) -> Outcome {
 fn outcome(text: &str, code: &ChannelCode, number: &str) -> Outcome {
     let word = text.split('@').next().unwrap_or_default();
     match word {
-        "await" => awaiting(code, number),
+        "await" | "sealed" => awaiting(code, number),
         "unpaid" => Outcome::Unpaid,
         "not_found" => Outcome::NotFound,
         "closed" => Outcome::Closed,
