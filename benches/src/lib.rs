@@ -19,10 +19,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The allocator of the server, so that its memory and its speed are what is measured.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The value in the middle; of an even number of values the mean of the two in the middle, rounded down. 0 of none.
 #[must_use]
 pub fn median(values: &[u64]) -> u64 {

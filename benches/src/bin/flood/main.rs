@@ -14,6 +14,10 @@ use tokio::runtime::Handle;
 use scene::{Crowd, Scene, Window};
 use summary::report;
 
+/// The server's allocator, so that its memory and its speed are what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why the bench came to nothing.
 pub type Failure = Box<dyn Error + Sync + Send>;
 

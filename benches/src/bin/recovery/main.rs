@@ -23,6 +23,10 @@ use newcomers::watch;
 use provider::Provider;
 use summary::{Found, Live, Start, report};
 
+/// The server's allocator, so that its memory and its speed are what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why the bench came to nothing.
 pub type Failure = Box<dyn Error + Sync + Send>;
 

@@ -22,6 +22,10 @@ use engine::Until;
 use run::{AT_ONCE, World, overdue, paced};
 use summary::{Found, rate};
 
+/// The server's allocator, so that its memory and its speed are what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why a bench did not come to an end.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
