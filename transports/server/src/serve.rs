@@ -112,11 +112,11 @@ fn http_settings(settings: &Settings) -> HttpSettings {
     }
 }
 
-/// Connections of one worker: at most half of the open files are clients', whatever the settings say.
+/// Connections of one worker: at most three quarters of the open files are clients', whatever the settings say.
 fn connections_each(wanted: usize, open_files_max: Option<usize>, workers: usize) -> usize {
-    let most = open_files_max.map_or(wanted, |max| wanted.min(max / 2));
+    let most = open_files_max.map_or(wanted, |max| wanted.min(max / 4 * 3));
     if most < wanted {
-        tracing::warn!(wanted, most, "connections_max is more than half of the open files that are allowed");
+        tracing::warn!(wanted, most, "connections_max is more than three quarters of the open files that are allowed");
     }
     (most / workers.max(1)).max(1)
 }
@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn connections_leave_files_for_the_rest() {
-        // Workers share what is wanted, or half of what the system gives, and each takes one at least.
+        // Workers share what is wanted, or three quarters of what the system gives, and each takes one at least.
         for (wanted, files, workers, each) in [
             (20_000, None, 2, 10_000),
             (20_000, Some(1_000_000), 4, 5_000),
-            (20_000, Some(1_024), 2, 256),
+            (20_000, Some(1_024), 2, 384),
             (64, Some(1_024), 128, 1),
         ] {
             assert_eq!(connections_each(wanted, files, workers), each);
