@@ -97,9 +97,8 @@ fn told(chosen: &LoadedAccount, all: usize, active: usize) -> String {
 fn by_priority_and_weight(mut left: Vec<Arc<LoadedAccount>>, entropy: &dyn Entropy) -> Vec<Arc<LoadedAccount>> {
     let mut ordered = Vec::with_capacity(left.len());
     while let Some(best) = left.iter().map(|account| account.record.priority).max() {
-        let weight = |account: &Arc<LoadedAccount>| match account.record.priority == best {
-            true => u64::from(account.record.weight.max(1)),
-            false => 0,
+        let weight = |account: &Arc<LoadedAccount>| {
+            if account.record.priority == best { u64::from(account.record.weight.max(1)) } else { 0 }
         };
         let weights: Vec<u64> = left.iter().map(weight).collect();
         ordered.push(left.remove(drawn(&weights, entropy)));

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const PAUSE: Duration = Duration::from_millis(300);
 
 /// Writes until it is stopped.
 pub struct Neighbour {
-    stop: Sender<()>,
+    stop: SyncSender<()>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -27,7 +27,7 @@ impl Neighbour {
     /// Those of the disk, and of a system that gives no thread.
     pub fn start(path: &Path) -> io::Result<Self> {
         let mut file = File::create_new(path)?;
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(1);
         let write = move || {
             let checkpoint = vec![0xA5; CHECKPOINT_BYTES];
             while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {

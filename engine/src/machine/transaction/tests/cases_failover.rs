@@ -40,7 +40,7 @@ fn what_falls_over() {
     // From a send that was not executed, and a decline of the create; from nothing else.
     let refused = || Outcome::AccountRefused("key".to_owned());
     let closing = || sent(returning()).at(1, Input::Close(Requester::Merchant));
-    let table = [
+    let table = vec![
         ("not executed", sent(returning()).at(1, created(0, not_executed())), true),
         ("declined", sent(returning()).at(1, created(0, declined())), true),
         ("the account is refused", sent(returning()).at(1, created(0, refused())), true),
