@@ -1,6 +1,12 @@
 //! Against parts that others wrote: nginx as the receiver of webhooks, a strict validator of OpenAPI, OpenSSL.
 
+mod alipay;
 mod applepay;
+mod openssl;
+mod peer;
+mod stage;
+mod unionpay;
+mod wechat;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod disk;
+pub mod door;
 pub mod fuzz;
 pub mod open_files;
 pub mod raw;

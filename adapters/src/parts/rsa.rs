@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     KeyPair, ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
@@ -110,6 +111,13 @@ impl PrivateKey {
     #[must_use]
     pub fn public_der(&self) -> &[u8] {
         self.pair.public_key().as_ref()
+    }
+
+    /// The same as DER of a SubjectPublicKeyInfo, the form that consoles show in base64.
+    #[must_use]
+    pub fn public_info_der(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().expect("the public half of a key has a form");
+        der.as_ref().to_vec()
     }
 
     /// Whether `public` verifies what this key signs.
@@ -243,7 +251,10 @@ hwIDAQAB
         for form in forms {
             let key = PrivateKey::read(&Secret::from_bytes(form)).expect("a key");
             assert_eq!(key.public_der(), public);
-            for public in &publics {
+            // What wraps the PKCS#1 form says which algorithm it is for: 24 bytes.
+            let info = key.public_info_der();
+            assert_eq!(info[24..], public);
+            for public in publics.iter().chain([&info, &STANDARD.encode(&info).into_bytes()]) {
                 assert!(key.belongs_to(&PublicKey::read(public).expect("its public half")));
             }
             signatures.push(key.sign_sha256(b"message"));

@@ -1,23 +1,25 @@
-//! OpenSSL, as others built it, reads what the simulated Apple signs: the detached CMS signature over a token.
+//! What others wrote reads what the simulated Apple makes: OpenSSL the detached CMS signature over a token, a payment
+//! company's package the card in it.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use maxpay_adapters::applepay::simulator::{IN_PROCESS, Simulator, SimulatorParts, TokenVersion, TokenWish};
+use maxpay_adapters::applepay::simulator::{
+    CRYPTOGRAM_HEAD, Flaw, IN_PROCESS, Simulator, SimulatorParts, TokenVersion, TokenWish,
+};
 use maxpay_adapters::simulator::Ledger;
 use maxpay_engine::clock::System;
-use maxpay_engine::model::{Currency, Money};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::openssl::OpenSsl;
+use super::peer::Peer;
+use super::stage::yuan;
 
 const MERCHANT: &str = "merchant.com.example.shop";
 
-#[test]
-fn openssl_verifies_the_simulators_tokens() {
-    // Both versions: the chain, the signed attributes and the signature hold; over other content they do not.
-    let openssl = super::find("openssl").expect("missing: run .ci/run, or apt-get install openssl");
+fn simulator() -> Arc<Simulator> {
     let clock = Arc::new(System::new());
     let parts = SimulatorParts {
         base_url: IN_PROCESS.to_owned(),
@@ -27,32 +29,71 @@ fn openssl_verifies_the_simulators_tokens() {
     };
     let simulator = Simulator::open(parts).expect("a simulator");
     simulator.enrol(MERCHANT, "shop.example.com").expect("enrolled");
-    let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("it is written");
-    write("root.pem", simulator.root_pem().expect("a root").as_bytes());
-    let amount = Money::new(100, Currency::CNY).expect("in range");
+    simulator
+}
+
+fn token(simulator: &Simulator, wish: &TokenWish) -> Value {
+    let token = simulator.token(MERCHANT, wish).expect("a token");
+    serde_json::from_slice(token.expose()).expect("JSON")
+}
+
+#[test]
+fn openssl_verifies_the_simulators_tokens() {
+    // Both versions: the chain, the signed attributes and the signature hold; over other content, under another root or
+    // over other attributes they do not.
+    let (openssl, simulator) = (OpenSsl::new(), simulator());
+    openssl.write("root.pem", simulator.root_pem().expect("a root"));
     for (version, sent) in [(TokenVersion::Ec, "ephemeralPublicKey"), (TokenVersion::Rsa, "wrappedKey")] {
-        let token = simulator.token(MERCHANT, &TokenWish { version, ..TokenWish::of(amount) }).expect("a token");
-        let token: Value = serde_json::from_slice(token.expose()).expect("JSON");
-        let text = |path: &str| token.pointer(path).and_then(Value::as_str).expect("a text").to_owned();
-        let base64 = |path: &str| STANDARD.decode(text(path)).expect("base64");
-        let id = hex::decode(text("/paymentData/header/transactionId")).expect("hex");
-        let mut content = [base64(&format!("/paymentData/header/{sent}")), base64("/paymentData/data"), id].concat();
-        write("signature.der", &base64("/paymentData/signature"));
-        write("content.bin", &content);
-        assert_eq!(verify(&openssl, folder.path()), Ok(()), "{version:?}");
-        content[0] ^= 1;
-        write("content.bin", &content);
-        assert!(verify(&openssl, folder.path()).is_err(), "{version:?}: over other content");
+        let table = [
+            (None, true),
+            (Some(Flaw::DataChanged), false),
+            (Some(Flaw::TransactionIdChanged), false),
+            (Some(Flaw::Signature), false),
+            (Some(Flaw::OtherRoot), false),
+        ];
+        for (flaw, holds) in table {
+            let wish = TokenWish { version, flaw, ..TokenWish::of(yuan(100)) };
+            let token = token(&simulator, &wish);
+            let text = |path: &str| token.pointer(path).and_then(Value::as_str).expect("a text").to_owned();
+            let base64 = |path: &str| STANDARD.decode(text(path)).expect("base64");
+            let id = hex::decode(text("/paymentData/header/transactionId")).expect("hex");
+            let content = [base64(&format!("/paymentData/header/{sent}")), base64("/paymentData/data"), id].concat();
+            openssl.write("signature.der", base64("/paymentData/signature"));
+            openssl.write("content", content);
+            let verify =
+                "cms -verify -inform DER -in signature.der -content content -binary -CAfile root.pem -purpose any";
+            let verified = openssl.run(&format!("{verify} -out verified"));
+            assert_eq!(verified.is_ok(), holds, "{version:?} {flaw:?}: {verified:?}");
+        }
     }
 }
 
-fn verify(openssl: &Path, folder: &Path) -> Result<(), String> {
-    let told = Command::new(openssl)
-        .current_dir(folder)
-        .args(["cms", "-verify", "-inform", "DER", "-in", "signature.der", "-content", "content.bin", "-binary"])
-        .args(["-CAfile", "root.pem", "-purpose", "any", "-out", "verified.bin"])
-        .output()
-        .expect("it runs");
-    if told.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&told.stderr).into_owned()) }
+#[test]
+fn a_payment_companys_package_opens_tokens() {
+    // The simulator's of both versions, and the published ones whose keys are published too: each opens to its card. It
+    // passes over the tag, so it says nothing about what was tampered with.
+    let mut peer = Peer::start("applepay.cjs");
+    let simulator = simulator();
+    let settings = simulator.settings(MERCHANT).expect("enrolled");
+    let processing = settings["processing"].as_str().expect("PEM");
+    let blocks: Vec<_> = processing.split_inclusive("-----\n").collect();
+    let blocks: Vec<_> = blocks.chunks(2).map(<[&str]>::concat).collect();
+    let [ec, ec_key, rsa, rsa_key] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    for (version, certificate, key) in [(TokenVersion::Ec, ec, ec_key), (TokenVersion::Rsa, rsa, rsa_key)] {
+        let token = token(&simulator, &TokenWish { version, ..TokenWish::of(yuan(12_345)) });
+        let card = peer.must("open", json!({ "token": token, "certificate": certificate, "key": key }));
+        assert_eq!((&card["transactionAmount"], &card["currencyCode"]), (&json!(12_345), &json!("156")), "{version:?}");
+        let cryptogram = card["paymentData"]["onlinePaymentCryptogram"].as_str();
+        assert!(cryptogram.is_some_and(|cryptogram| cryptogram.starts_with(CRYPTOGRAM_HEAD)), "{version:?}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/vectors/applepay");
+    let read =
+        |name: String| std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for name in ["gala", "basis-theory-ec-old", "basis-theory-ec-new", "basis-theory-rsa"] {
+        let token: Value = serde_json::from_str(&read(format!("{name}-token.json"))).expect("JSON");
+        let token = if token["paymentData"].is_null() { json!({ "paymentData": token }) } else { token };
+        let with = json!({ "token": token, "certificate": read(format!("{name}-certificate.pem")), "key": read(format!("{name}-key.pem")) });
+        let card = peer.must("open", with);
+        assert_eq!((&card["transactionAmount"], &card["currencyCode"]), (&json!(100), &json!("840")), "{name}");
+    }
 }

@@ -114,7 +114,7 @@ impl Keys {
         });
         let signing = self.signing(rotations);
         match self.mode {
-            KeyMode::PublicKey => settings["alipay_public_key"] = STANDARD.encode(signing.key.public_der()).into(),
+            KeyMode::PublicKey => settings["alipay_public_key"] = STANDARD.encode(signing.key.public_info_der()).into(),
             KeyMode::Certificates => {
                 settings["app_cert"] = merchant.pem.clone().into();
                 settings["alipay_cert"] = signing.pem.clone().into();

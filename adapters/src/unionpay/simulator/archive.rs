@@ -10,11 +10,14 @@ const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const OID: u8 = 0x06;
+const SET: u8 = 0x31;
 const EXPLICIT: u8 = 0xa0;
 
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 const KEY_BAG: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x0a, 0x01, 0x01];
 const CERTIFICATE_BAG: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x0a, 0x01, 0x03];
+/// `localKeyId`: by it other programs know which certificate is the key's.
+const KEY_NAME: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x15];
 const X509_CERTIFICATE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x16, 0x01];
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 /// One round: nobody guesses the password of a simulated key.
@@ -22,12 +25,15 @@ const SALT: &[u8] = b"simulated";
 
 /// The archive. Its content is as secret as the key.
 pub(super) fn write(pkcs8: &Secret, certificate: &[u8], password: &Secret) -> Secret {
-    let key = element(SEQUENCE, &[&element(OID, &[KEY_BAG]), &element(EXPLICIT, &[pkcs8.expose()])]);
+    let name = element(SET, &[&element(OCTETS, &[&[1]])]);
+    let name = element(SET, &[&element(SEQUENCE, &[&element(OID, &[KEY_NAME]), &name])]);
+    let key = element(SEQUENCE, &[&element(OID, &[KEY_BAG]), &element(EXPLICIT, &[pkcs8.expose()]), &name]);
     let certificate = element(
         SEQUENCE,
         &[&element(OID, &[X509_CERTIFICATE]), &element(EXPLICIT, &[&element(OCTETS, &[certificate])])],
     );
-    let certificate = element(SEQUENCE, &[&element(OID, &[CERTIFICATE_BAG]), &element(EXPLICIT, &[&certificate])]);
+    let certificate =
+        element(SEQUENCE, &[&element(OID, &[CERTIFICATE_BAG]), &element(EXPLICIT, &[&certificate]), &name]);
     let bags = element(SEQUENCE, &[&key, &certificate]);
     let safe = element(SEQUENCE, &[&content(&bags)]);
     let text = password.expose_text().unwrap_or_default();
