@@ -1,4 +1,5 @@
-//! Against parts that others wrote: nginx as the receiver of webhooks, a strict validator of OpenAPI, OpenSSL.
+//! Against parts that others wrote: nginx as the receiver of webhooks, a strict validator of OpenAPI, clients of the
+//! providers, OpenSSL.
 
 mod alipay;
 mod applepay;

@@ -75,7 +75,7 @@ fn written(reply: &HttpReply) -> Vec<u8> {
     }
     // A 204 has no body, and names no length.
     if reply.status != 204 {
-        head += &format!("content-length: {}\r\n", reply.body.len());
+        head += &["content-length: ", &reply.body.len().to_string(), "\r\n"].concat();
     }
     [head.as_bytes(), b"\r\n", &reply.body].concat()
 }

@@ -25,7 +25,7 @@ pub(super) const SUBJECT: &str = "100%+ of \"it\" / 支付 & <more>=1";
 
 /// An account with its adapter.
 pub(super) struct Stage<A> {
-    pub adapter: A,
+    adapter: A,
     settings: Map<String, Value>,
     secrets: Vec<SecretSettings>,
     pub material: Vec<Material>,
@@ -61,7 +61,7 @@ impl<A: Adapter> Stage<A> {
     }
 
     /// Runs with everything that an adapter has in hand.
-    pub fn with<T>(&self, call: Option<&Call>, look: impl FnOnce(&Context<'_>) -> T) -> T {
+    fn with<T>(&self, call: Option<&Call>, look: impl FnOnce(&Context<'_>) -> T) -> T {
         let refund = matches!(call, Some(Call::Void { .. } | Call::Refund { .. } | Call::QueryRefund { .. }));
         let number = if refund { REFUND } else { NUMBER };
         let (trade_number, numbered_at) = (&self.trade_number, self.numbered_at);
@@ -99,9 +99,14 @@ impl<A: Adapter> Stage<A> {
         }
     }
 
+    /// What a reply comes to.
+    pub fn interpreted(&self, call: &Call, reply: &HttpReply) -> Interpreted {
+        self.with(Some(call), |context| self.adapter.interpret(call, Step(0), reply, context))
+    }
+
     /// What an answer proves.
     pub fn outcome(&self, call: &Call, reply: &HttpReply) -> Outcome {
-        match self.with(Some(call), |context| self.adapter.interpret(call, Step(0), reply, context)) {
+        match self.interpreted(call, reply) {
             Interpreted::Done(answer) => answer.outcome,
             Interpreted::Next { .. } | Interpreted::Learned(_) => panic!("it is no answer"),
             Interpreted::NeedMaterial(request) => panic!("{} is wanted", request.url),
@@ -146,10 +151,9 @@ impl<A: Adapter> Stage<A> {
 
 /// What the payer's device is given.
 pub(super) fn actions(outcome: Outcome) -> Vec<NamedAction> {
-    match outcome {
-        Outcome::AwaitingPayer(actions) => actions,
-        other => panic!("{other:?}"),
-    }
+    let name = outcome.name();
+    let Outcome::AwaitingPayer(actions) = outcome else { panic!("nothing for the payer: {name}") };
+    actions
 }
 
 pub(super) fn query(code: &str) -> Call {

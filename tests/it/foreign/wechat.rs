@@ -2,12 +2,13 @@
 //! client of the simulator.
 
 mod client;
+mod v2;
 
 use maxpay_adapters::parts::x509::Certificate;
 use maxpay_adapters::wechat::WeChat;
 use maxpay_adapters::wechat::simulator::{KeyPair, ProviderKeys};
 use maxpay_engine::channel::http::{HttpReply, HttpRequest};
-use maxpay_engine::channel::{Adapter, Call, Interpreted, Outcome, Step};
+use maxpay_engine::channel::{Call, Interpreted, Outcome};
 use maxpay_engine::model::PayerAction;
 use serde_json::{Map, Value, json};
 
@@ -67,25 +68,16 @@ impl Parties {
         let list = list.as_str().expect("a text").to_owned();
         let (id, key) = (serial(&self.platform), self.platform.private_pem());
         let reply = HttpReply { status: 200, headers: self.sign(&list, &id, &key), body: list.into() };
-        let read = |reply: &HttpReply| {
-            self.stage.with(Some(&Call::Maintain), |context| {
-                match self.stage.adapter.interpret(&Call::Maintain, Step(0), reply, context) {
-                    Interpreted::Learned(material) => Ok(material),
-                    Interpreted::Done(answer) => Err(answer.outcome),
-                    Interpreted::Next { .. } | Interpreted::NeedMaterial(_) => panic!("it is no list"),
-                }
-            })
+        let learned = |parties: &Self, reply: &HttpReply| match parties.stage.interpreted(&Call::Maintain, reply) {
+            Interpreted::Learned(material) => Some(material),
+            Interpreted::Done(_) => None,
+            Interpreted::Next { .. } | Interpreted::NeedMaterial(_) => panic!("it is no list"),
         };
-        let material = read(&reply).unwrap_or_else(|outcome| panic!("{outcome:?}"));
+        let material = learned(self, &reply).expect("a list");
         // Under a key that is not in the list, or changed, it teaches nothing.
-        let mut forged = reply.clone();
-        forged.headers = self.sign(std::str::from_utf8(&reply.body).expect("text"), &id, &self.public.private_pem());
-        let read = |reply: &HttpReply| {
-            self.stage.with(Some(&Call::Maintain), |context| {
-                matches!(self.stage.adapter.interpret(&Call::Maintain, Step(0), reply, context), Interpreted::Done(_))
-            })
-        };
-        assert!(read(&forged) && read(&flipped(&reply)));
+        let forged = self.sign(std::str::from_utf8(&reply.body).expect("text"), &id, &self.public.private_pem());
+        assert_eq!(learned(self, &HttpReply { headers: forged, ..reply.clone() }), None);
+        assert_eq!(learned(self, &flipped(&reply)), None);
         self.stage.material = material;
     }
 
