@@ -27,6 +27,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::refusing_store;
 
+pub use account_settings::account_lacks;
 pub(crate) use idempotency::{Claim, Claimed, KeysInProgress, is_forgotten};
 pub(crate) use settle::Decided;
 

@@ -57,3 +57,4 @@ pub use actors::metrics::MetricsSnapshot;
 pub use builder::EngineBuilder;
 pub use engine::{Engine, Health, ShutdownReport};
 pub use error::Error;
+pub use front::account_lacks;

@@ -83,6 +83,44 @@ impl Parted {
     }
 }
 
+/// Everything that an account of these settings lacks or has wrong, by setting; empty when it would be taken in `mode` at
+/// `now`. Opens nothing, asks nobody and keeps nothing.
+#[must_use]
+pub fn account_lacks(
+    adapter: &dyn Adapter,
+    mode: Mode,
+    codes: &[ChannelCode],
+    given: &AccountSettings,
+    now: Timestamp,
+) -> Vec<FieldError> {
+    let manifest = adapter.manifest();
+    let mut lacks = Vec::new();
+    let mut note = |judged: Result<(), Error>| {
+        if let Err(Error::Invalid { fields }) = judged {
+            for field in fields {
+                // What is missing is said once.
+                if !lacks.iter().any(|other: &FieldError| other.field == field.field) {
+                    lacks.push(field);
+                }
+            }
+        }
+    };
+    if mode == Mode::Live && manifest.test_mode_only {
+        note(refuse(vec![wrong_field("adapter", format!("{} is for test mode only", manifest.adapter))]));
+    }
+    note(served_codes(manifest, codes).map(drop));
+    let mut parted = Parted::default();
+    note(parted.change(manifest, given));
+    note(parted.validate(adapter, mode, now).map(drop));
+    note(
+        adapter
+            .validate(mode, &parted.settings, &parted.secrets, now)
+            .map(drop)
+            .map_err(|fields| Error::Invalid { fields }),
+    );
+    lacks
+}
+
 /// The codes an account serves: the given ones in order and each once; all of the adapter's when none is given.
 ///
 /// # Errors

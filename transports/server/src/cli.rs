@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// MaxPay, a payment engine.
 ///
@@ -76,12 +76,33 @@ pub struct ConfigArgs {
 /// What can be done with a settings file.
 #[derive(Debug, Subcommand, PartialEq, Eq)]
 pub enum ConfigCommand {
-    /// Say whether a settings file is right, and if not, in which line.
-    Check {
-        /// The settings file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    /// Say whether a settings file is right, and what accounts lack before they can go live. Nothing is started or asked.
+    Check(CheckArgs),
+}
+
+/// What to look at.
+#[derive(Debug, Args, PartialEq, Eq)]
+#[group(required = true, multiple = true, args = ["config", "account"])]
+pub struct CheckArgs {
+    /// The settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// An account as `POST /v1/accounts` takes it, a JSON object; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub account: Vec<PathBuf>,
+    /// The mode that the accounts are to work in.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub mode: CheckMode,
+}
+
+/// In which mode accounts are to work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckMode {
+    /// Without real money.
+    Test,
+    /// With it.
+    #[default]
+    Live,
 }
 
 /// What to write, and where.
@@ -135,14 +156,36 @@ mod tests {
         );
         check(
             &["config", "check", "--config", "c"],
-            Some(Command::Config(ConfigArgs { command: ConfigCommand::Check { config: "c".into() } })),
+            Some(Command::Config(ConfigArgs {
+                command: ConfigCommand::Check(CheckArgs {
+                    config: Some("c".into()),
+                    account: Vec::new(),
+                    mode: CheckMode::Live,
+                }),
+            })),
+        );
+        check(
+            &["config", "check", "--account", "a", "--account", "b", "--mode", "test"],
+            Some(Command::Config(ConfigArgs {
+                command: ConfigCommand::Check(CheckArgs {
+                    config: None,
+                    account: vec!["a".into(), "b".into()],
+                    mode: CheckMode::Test,
+                }),
+            })),
         );
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
         // A word that means nothing is an error, never ignored.
-        for words in [&["serv"][..], &["serve", "--port", "1"], &["serve", "--listen", "localhost"], &["config"]] {
+        for words in [
+            &["serv"][..],
+            &["serve", "--port", "1"],
+            &["serve", "--listen", "localhost"],
+            &["config"],
+            &["config", "check"],
+        ] {
             assert!(Cli::try_parse_from(std::iter::once(&"maxpay").chain(words)).is_err(), "{words:?}");
         }
     }

@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 mod announce;
+mod check;
 mod cli;
 mod compose;
 mod demo;
@@ -26,8 +27,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigArgs, ConfigCommand, DataArgs, NewAdapterArgs, ServeArgs};
+use cli::{CheckArgs, Cli, Command, ConfigArgs, ConfigCommand, DataArgs, NewAdapterArgs, ServeArgs};
 use compose::ComposeError;
+use maxpay_engine::clock::{Clock as _, System as SystemClock};
 use settings::{Settings, SettingsError};
 
 pub use maxpay_engine::store::redb::{CrashPoint, CrashPoints};
@@ -54,6 +56,10 @@ enum Failure {
     Engine(#[from] maxpay_engine::Error),
     #[error("no adapter was written")]
     NewAdapter(#[from] new_adapter::NewAdapterError),
+    #[error(transparent)]
+    Check(#[from] check::CheckError),
+    #[error("not ready: what is lacking stands above")]
+    NotReady,
     #[error("the doors closed by themselves")]
     DoorsClosed,
 }
@@ -83,12 +89,15 @@ fn run(command: &Command, parts: &TestParts) -> Result<(), Failure> {
             on_runtime(stdio::run(&settings, parts))
         }
         Command::OperatorKey(args) => operator_key(args),
-        Command::Config(ConfigArgs { command: ConfigCommand::Check { config } }) => {
-            Settings::check_file(config)?;
-            writeln!(std::io::stdout(), "{} is right", config.display()).map_err(Failure::Output)
-        }
+        Command::Config(ConfigArgs { command: ConfigCommand::Check(args) }) => check(args),
         Command::NewAdapter(args) => new_adapter(args),
     }
+}
+
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let (report, ready) = check::report(args, SystemClock::new().now().wall)?;
+    write!(std::io::stdout(), "{report}").map_err(Failure::Output)?;
+    if ready { Ok(()) } else { Err(Failure::NotReady) }
 }
 
 fn new_adapter(args: &NewAdapterArgs) -> Result<(), Failure> {

@@ -157,9 +157,11 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether the file at `path` is right.
-    pub fn check_file(path: &Path) -> Result<(), SettingsError> {
-        Self::load(Some(path))?.refuse_open_plaintext()
+    /// The settings of the file at `path`, if it is right.
+    pub fn check_file(path: &Path) -> Result<Self, SettingsError> {
+        let settings = Self::load(Some(path))?;
+        settings.refuse_open_plaintext()?;
+        Ok(settings)
     }
 
     /// The settings in `text`, a whole file; errors name line and column.
