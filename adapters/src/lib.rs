@@ -43,6 +43,22 @@ pub fn builtin() -> Vec<Arc<dyn Adapter>> {
     ]
 }
 
+/// Every simulator that anybody can run and that was compiled in, in a fixed order.
+#[cfg(feature = "simulator")]
+#[must_use]
+pub fn simulations() -> Vec<simulator::Simulation> {
+    vec![
+        #[cfg(feature = "alipay")]
+        alipay::simulator::SIMULATION,
+        #[cfg(feature = "applepay")]
+        applepay::simulator::SIMULATION,
+        #[cfg(feature = "unionpay")]
+        unionpay::simulator::SIMULATION,
+        #[cfg(feature = "wechat")]
+        wechat::simulator::SIMULATION,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -105,6 +105,48 @@ impl Ledger {
         Ok(found)
     }
 
+    /// The last rows whose key begins with `prefix`, the last of them first, at most `limit`.
+    pub fn last_rows<T: DeserializeOwned>(&self, prefix: &str, limit: usize) -> Result<Vec<(String, T)>, LedgerError> {
+        // No key goes on with the last of all characters.
+        let end = format!("{prefix}{}", char::MAX);
+        let mut found = Vec::new();
+        match &self.body {
+            Body::Memory(rows) => {
+                let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                for (key, bytes) in rows.range(prefix.to_owned()..end).rev().take(limit) {
+                    found.push((key.clone(), read_row(key, bytes)?));
+                }
+            }
+            Body::File(database) => {
+                let table = database.begin_read().map_err(file)?.open_table(ROWS).map_err(file)?;
+                for entry in table.range(prefix..end.as_str()).map_err(file)?.rev().take(limit) {
+                    let (key, value) = entry.map_err(file)?;
+                    found.push((key.value().to_owned(), read_row(key.value(), value.value())?));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The row of that key. Where there is none it is made, and kept.
+    ///
+    /// # Errors
+    /// The ledger does not answer, or what `make` says.
+    pub fn row_or<T, E>(&self, key: &str, make: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<LedgerError>,
+    {
+        if let Some(row) = self.row(key)? {
+            return Ok(row);
+        }
+        let new = make()?;
+        let mut changes = Changes::default();
+        changes.put(key.to_owned(), &new);
+        self.commit(changes)?;
+        Ok(new)
+    }
+
     /// Makes all changes durable together.
     pub fn commit(&self, changes: Changes) -> Result<(), LedgerError> {
         if changes.0.is_empty() {
@@ -185,6 +227,11 @@ mod tests {
         let rows = ledger.rows::<u64>("a/", 10).expect("read");
         assert_eq!(rows, [("a/2".to_owned(), 2), ("a/3".to_owned(), 4)]);
         assert_eq!(ledger.rows::<u64>("a/", 1).expect("read").len(), 1);
+        let last = ledger.last_rows::<u64>("a/", 10).expect("read");
+        assert_eq!(last, [("a/3".to_owned(), 4), ("a/2".to_owned(), 2)]);
+        assert_eq!(ledger.last_rows::<u64>("a/", 1).expect("read"), last[..1]);
+        let kept = ledger.row_or("c", || Ok::<u64, LedgerError>(5)).expect("made");
+        assert_eq!((kept, ledger.row_or("c", || Ok::<u64, LedgerError>(6)).expect("kept")), (5, 5));
         assert!(matches!(ledger.row::<String>("b/1"), Err(LedgerError::Row { .. })));
     }
 

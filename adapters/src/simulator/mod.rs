@@ -1,4 +1,5 @@
-//! What the simulators of all providers share: a ledger of their own, a fault plan, and how notices leave.
+//! What the simulators of all providers share: a ledger of their own, a fault plan, how notices leave, and what makes a
+//! service of one that anybody can run.
 //!
 //! A simulator is the provider's side of a dialect. It keeps its own durable file, so that a crash of the engine or of
 //! the provider proves something about the other, and tells the time by a clock that is handed in. It opens no socket:
@@ -9,6 +10,8 @@ mod client;
 mod faults;
 mod ledger;
 mod notices;
+mod service;
+pub mod words;
 
 use std::time::Duration;
 
@@ -17,7 +20,11 @@ use maxpay_engine::channel::http::HttpReply;
 pub use client::{Host, InProcess};
 pub use faults::{FaultPlan, How, Rule, When};
 pub use ledger::{Changes, Ledger, LedgerError};
-pub use notices::{Notice, NoticeReply, NotificationSink, over_http, retry_after};
+pub use notices::{Notice, NoticeReply, NotificationSink, due_at, due_key, over_http, retry_after};
+pub use service::{
+    Due, ORDERS_MAX, Offer, OrderRow, Service, ServiceError, ServiceParts, Simulation, TokenAsked, Wallet,
+    newest_first, run,
+};
 
 /// What came of a request to a simulator.
 #[derive(Debug, Clone, PartialEq, Eq)]

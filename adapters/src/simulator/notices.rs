@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use maxpay_engine::channel::http::{HttpClient, HttpRequest, Method, SendLimits};
+use maxpay_engine::model::Timestamp;
 
 /// A notice on its way to an account's notify address. Its `Debug` shows the address only.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,6 +51,18 @@ pub fn over_http(client: Arc<dyn HttpClient>) -> NotificationSink {
             Ok(NoticeReply { status: reply.status, body: reply.body })
         })
     })
+}
+
+/// The key of a row that falls due: rows sort by their moment, and those of one moment by their sequence.
+#[must_use]
+pub fn due_key(at: Timestamp, sequence: u64) -> String {
+    format!("due/{:015}/{sequence:015}", at.millis())
+}
+
+/// When the row of that key falls due.
+#[must_use]
+pub fn due_at(key: &str) -> Option<Timestamp> {
+    key.strip_prefix("due/")?.split('/').next()?.parse().ok().map(Timestamp::from_millis)
 }
 
 /// Seconds to wait after the first, second … unacknowledged try: WeChat Pay's schedule, about a day long.

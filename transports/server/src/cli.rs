@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// MaxPay, a payment engine.
@@ -27,6 +28,9 @@ pub enum Command {
     OperatorKey(DataArgs),
     /// Look at a settings file without starting anything.
     Config(ConfigArgs),
+    /// Play a provider: its side of a channel as a process of its own, with a page on which you are the payer. Prints
+    /// one JSON object with its address and with accounts, ready to be posted to /v1/accounts.
+    Simulate(SimulateArgs),
     /// Write a channel of your own as a crate that builds and passes the exam (see docs/custom-channel.md).
     NewAdapter(NewAdapterArgs),
 }
@@ -105,6 +109,32 @@ pub enum CheckMode {
     Live,
 }
 
+/// Which provider to play, and where.
+#[derive(Debug, Args, PartialEq, Eq)]
+pub struct SimulateArgs {
+    /// Which provider.
+    #[arg(value_parser = PossibleValuesParser::new(maxpay_adapters::simulations().into_iter().map(|it| it.name)))]
+    pub provider: String,
+    /// Address and port to listen on; port 0 takes a free one. Accounts name it: keep it over restarts.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7481")]
+    pub listen: SocketAddr,
+    /// Folder of its books and keys, made on first start; without it ./maxpay-simulator/PROVIDER.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Write the JSON object to FILE too (mode 0600), and again whenever keys change.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// How engines reach it, where that is not the address it listens on.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Which keys its merchant has, where there is a choice: public or certificates.
+    #[arg(long, value_name = "KIND")]
+    pub keys: Option<String>,
+    /// Listen beyond this machine: whoever reaches it may pay, refund and change its keys.
+    #[arg(long)]
+    pub open: bool,
+}
+
 /// What to write, and where.
 #[derive(Debug, Args, PartialEq, Eq)]
 pub struct NewAdapterArgs {
@@ -154,6 +184,44 @@ mod tests {
                 source: Some("s".into()),
             })),
         );
+        let simulate = |provider: &str| SimulateArgs {
+            provider: provider.to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7481)),
+            data: None,
+            ready_file: None,
+            public_url: None,
+            keys: None,
+            open: false,
+        };
+        for simulation in maxpay_adapters::simulations() {
+            check(&["simulate", simulation.name], Some(Command::Simulate(simulate(simulation.name))));
+        }
+        check(
+            &[
+                "simulate",
+                "wechat",
+                "--listen",
+                "0.0.0.0:1",
+                "--data",
+                "d",
+                "--ready-file",
+                "r",
+                "--public-url",
+                "http://s",
+                "--keys",
+                "k",
+                "--open",
+            ],
+            Some(Command::Simulate(SimulateArgs {
+                listen: SocketAddr::from(([0, 0, 0, 0], 1)),
+                data: Some("d".into()),
+                ready_file: Some("r".into()),
+                public_url: Some("http://s".to_owned()),
+                keys: Some("k".to_owned()),
+                open: true,
+                ..simulate("wechat")
+            })),
+        );
         check(
             &["config", "check", "--config", "c"],
             Some(Command::Config(ConfigArgs {
@@ -182,6 +250,8 @@ mod tests {
         for words in [
             &["serv"][..],
             &["serve", "--port", "1"],
+            &["simulate"],
+            &["simulate", "nobody"],
             &["serve", "--listen", "localhost"],
             &["config"],
             &["config", "check"],

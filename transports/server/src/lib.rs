@@ -18,6 +18,7 @@ mod sealing;
 mod serve;
 mod settings;
 mod shutdown;
+mod simulate;
 mod stdio;
 mod test_parts;
 
@@ -30,7 +31,7 @@ use clap::Parser;
 use cli::{CheckArgs, Cli, Command, ConfigArgs, ConfigCommand, DataArgs, NewAdapterArgs, ServeArgs};
 use compose::ComposeError;
 use maxpay_engine::clock::{Clock as _, System as SystemClock};
-use settings::{Settings, SettingsError};
+use settings::{LogFormat, LogLevel, Settings, SettingsError};
 
 pub use maxpay_engine::store::redb::{CrashPoint, CrashPoints};
 pub use test_parts::{AdapterAround, FilesAt, StoreAround, TestParts};
@@ -54,6 +55,8 @@ enum Failure {
     System(#[source] std::io::Error),
     #[error("the engine refused: {0}")]
     Engine(#[from] maxpay_engine::Error),
+    #[error("the simulator does not run")]
+    Simulate(#[from] simulate::SimulateError),
     #[error("no adapter was written")]
     NewAdapter(#[from] new_adapter::NewAdapterError),
     #[error(transparent)]
@@ -90,6 +93,10 @@ fn run(command: &Command, parts: &TestParts) -> Result<(), Failure> {
         }
         Command::OperatorKey(args) => operator_key(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Check(args) }) => check(args),
+        Command::Simulate(args) => {
+            logging::start(LogLevel::Info, LogFormat::Text);
+            on_runtime(async { Ok(simulate::run(args).await?) })
+        }
         Command::NewAdapter(args) => new_adapter(args),
     }
 }

@@ -113,21 +113,18 @@ pub fn merchant_id(app: AppId) -> String {
     format!("app-{app}")
 }
 
-async fn face(simulator: Arc<Simulator>, engine: Engine, request: MountRequest) -> MountReply {
+async fn face(simulator: Arc<Simulator>, engine: Engine, request: MountRequest) -> Option<MountReply> {
     if request.path.split('?').next() == Some("/simulator/merchants") {
-        return match enrol(simulator, &engine, &request).await {
+        return Some(match enrol(simulator, &engine, &request).await {
             Ok(body) => json_reply(200, &body),
             Err((status, why)) => json_reply(status, &json!({ "error": why })),
-        };
+        });
     }
     let served = tokio::task::spawn_blocking(move || {
         simulator.handle(&request.method, &request.path, &request.headers, &request.body).reply()
     });
-    match served.await {
-        Ok(Some(reply)) => MountReply { status: reply.status, headers: reply.headers, body: reply.body },
-        // A reply that is to be lost: as near to it as a server comes that must answer something.
-        Ok(None) | Err(_) => MountReply { status: 504, headers: Vec::new(), body: bytes::Bytes::new() },
-    }
+    let reply = served.await.ok()??;
+    Some(MountReply { status: reply.status, headers: reply.headers, body: reply.body })
 }
 
 /// `POST /simulator/merchants {"secret": …}` with a test-mode master key: makes the app's merchant known to the provider,

@@ -2,12 +2,9 @@
 //! a count. No answer is left to the framework, so that each face keeps its own shape for every failure.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,7 +12,7 @@ use maxpay_engine::Engine;
 use maxpay_engine::clock::{Clock, IdSource, System};
 use maxpay_engine::model::RawId;
 
-use super::answer::Answer;
+use super::answer::{Answer, Held};
 use super::body::{self, BodyRefusal};
 use super::inbound::Inbound;
 use super::metrics::{self, Metrics, Seen};
@@ -42,25 +39,6 @@ struct Inner {
     clock: System,
     ids: IdSource,
     openapi: Bytes,
-}
-
-/// An answer's body, and what was not read of the request's. As long as that is there, the framework closes the
-/// connection behind the answer; a chunked body that nobody holds it would read on for ever.
-struct Held {
-    body: BoxBody,
-    _payload: web::Payload,
-}
-
-impl MessageBody for Held {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
 }
 
 /// The faces, as metrics name them.
@@ -162,8 +140,8 @@ impl Door {
         drop(guard);
         let took = self.inner.clock.now().monotonic.saturating_sub(began);
         self.note(face, &inbound, &answer, took);
-        let response: HttpResponse = answer.with("x-request-id", inbound.request_id).into();
-        response.map_body(|_, body| Held { body, _payload: payload })
+        let id = inbound.request_id.clone();
+        answer.with("x-request-id", id).send(&inbound, payload)
     }
 
     fn face(&self, path: &str) -> Face {
@@ -202,7 +180,7 @@ impl Door {
             Face::Watch => health::answer(self, inbound),
             Face::OpenApi => Answer::json(200, self.openapi()),
             Face::Mounted => match self.inner.extras.mounts.iter().find(|mount| mount.holds(inbound.path())) {
-                Some(found) => mount::answer(self, found, inbound, payload).await,
+                Some(found) => mount::answer(found, inbound, self.body(payload).await).await,
                 None => nothing_here(),
             },
             // Whoever looks around without a credential counts as an address.
@@ -221,14 +199,7 @@ impl Door {
 
     /// Whether the head is within its bound, and says one thing.
     pub(super) fn head_fits(&self, inbound: &Inbound) -> Result<(), Problem> {
-        let max = self.inner.settings.header_max_bytes;
-        if inbound.header_bytes().saturating_add(inbound.raw_path().len() + inbound.query().len()) > max {
-            return Err(Problem::new(431, "headers_too_large", format!("the head is larger than {max} bytes")));
-        }
-        match inbound.contradiction() {
-            Some(name) => Err(Problem::malformed(name, format!("the header {name} comes with several values"))),
-            None => Ok(()),
-        }
+        inbound.head_fits(self.inner.settings.header_max_bytes)
     }
 
     fn note(&self, face: Face, inbound: &Inbound, answer: &Answer, took: Duration) {
@@ -256,7 +227,7 @@ impl std::fmt::Debug for Door {
 }
 
 /// The beginning of a path, as much as a line of the log takes.
-fn loggable(path: &str) -> &str {
+pub(super) fn loggable(path: &str) -> &str {
     &path[..path.floor_char_boundary(LOGGED_PATH_BYTES_MAX)]
 }
 

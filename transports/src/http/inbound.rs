@@ -7,6 +7,8 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::settings::ProxyTrust;
+use super::watched::Cut;
+use crate::operations::Problem;
 
 /// Headers that decide who asks or how the body reads. Of two values a proxy may go by one and we by the other.
 const SINGLE: [&str; 22] = [
@@ -106,7 +108,7 @@ impl Inbound {
     }
 
     /// A header that decides who asks or how the body reads, and says two things at once.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
+    fn contradiction(&self) -> Option<&'static str> {
         SINGLE.into_iter().find(|name| {
             let mut values = self.request.headers().get_all(*name);
             let first = values.next();
@@ -122,8 +124,26 @@ impl Inbound {
         self.request.headers().iter().map(pair).collect()
     }
 
+    /// Whether the head is within that bound, and says one thing.
+    pub(super) fn head_fits(&self, max: usize) -> Result<(), Problem> {
+        if self.header_bytes().saturating_add(self.raw_path().len() + self.query().len()) > max {
+            return Err(Problem::new(431, "headers_too_large", format!("the head is larger than {max} bytes")));
+        }
+        match self.contradiction() {
+            Some(name) => Err(Problem::malformed(name, format!("the header {name} comes with several values"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connection before anything more is written to it.
+    pub(super) fn cut(&self) {
+        if let Some(cut) = self.request.conn_data::<Cut>() {
+            cut.now();
+        }
+    }
+
     /// Bytes of all header names and values.
-    pub(super) fn header_bytes(&self) -> usize {
+    fn header_bytes(&self) -> usize {
         self.request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod body;
 mod door;
+mod face;
 mod health;
 mod inbound;
 pub mod maxleap;
@@ -31,10 +32,12 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::App;
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::rt::net::TcpStream;
+use actix_web::web::ServiceConfig;
 use maxpay_engine::Engine;
 use tokio::sync::oneshot;
 
 pub use door::Door;
+pub use face::serve_face;
 pub use mount::{Mount, MountReply, MountRequest};
 pub use sandbox::{PayerRefusal, Payers};
 use watched::Watched;
@@ -126,12 +129,22 @@ pub fn serve_on(
     engine: Engine,
     extras: Extras,
 ) -> Result<Running, Error> {
+    let door = Door::new(settings.clone(), engine, extras);
+    start(listener, settings, move |config| door.configure()(config))
+}
+
+/// Serves what `configure` puts into an application, on threads of its own.
+fn start(
+    listener: TcpListener,
+    settings: HttpSettings,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> Result<Running, Error> {
     let address = listener.local_addr().map_err(Error::Start)?;
     let (started, start) = std::sync::mpsc::sync_channel(1);
     let (end, ended) = oneshot::channel();
     let run = move || {
         let result = actix_web::rt::System::new().block_on(async move {
-            match server(settings, engine, extras, listener) {
+            match server(listener, &settings, configure) {
                 Ok(server) => {
                     let _ = started.send(Ok(server.handle()));
                     server.await
@@ -151,12 +164,10 @@ pub fn serve_on(
 }
 
 fn server(
-    settings: HttpSettings,
-    engine: Engine,
-    extras: Extras,
     listener: TcpListener,
+    settings: &HttpSettings,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let door = Door::new(settings.clone(), engine, extras);
     let builder = actix_server::Server::build()
         .disable_signals()
         .workers(settings.workers.max(1))
@@ -165,18 +176,22 @@ fn server(
     let stopping = builder.graceful_shutdown_signal();
     // A request that is right is answered within these.
     let longest = settings.head_deadline + settings.body_deadline + settings.request_deadline;
+    let (keep_alive, head_deadline) = (settings.keep_alive, settings.head_deadline);
     let serve = move || {
         let stopping = stopping.clone();
-        let app = App::new().configure(door.configure()).into_factory();
+        let app = App::new().configure(configure.clone()).into_factory();
         let app = map_config(app.map_err(|error: actix_web::Error| error.error_response()), |()| AppConfig::default());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(settings.keep_alive)
-            .client_request_timeout(settings.head_deadline)
+            .keep_alive(keep_alive)
+            .client_request_timeout(head_deadline)
             .client_disconnect_timeout(DISCONNECT_LIMIT)
+            .on_connect_ext(|stream: &Watched, data| {
+                data.insert(stream.cut());
+            })
             .h1(app);
         let watched = move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();

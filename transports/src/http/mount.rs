@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::answer::Answer;
-use super::door::Door;
+use super::body::BodyRefusal;
 use super::inbound::Inbound;
 
 /// A request to a mounted face.
@@ -36,7 +35,7 @@ pub struct MountReply {
     pub body: Bytes,
 }
 
-type Handler = dyn Fn(MountRequest) -> BoxFuture<'static, MountReply> + Send + Sync;
+type Handler = dyn Fn(MountRequest) -> BoxFuture<'static, Option<MountReply>> + Send + Sync;
 
 /// A face under a path prefix.
 #[derive(Clone)]
@@ -46,11 +45,12 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Everything under `prefix` (`/simulators/x`) goes to `handler`.
+    /// Everything under `prefix` (`/simulators/x`) goes to `handler`. Where it answers nothing the connection ends
+    /// without a byte.
     #[must_use]
     pub fn new(
         prefix: impl Into<String>,
-        handler: impl Fn(MountRequest) -> BoxFuture<'static, MountReply> + Send + Sync + 'static,
+        handler: impl Fn(MountRequest) -> BoxFuture<'static, Option<MountReply>> + Send + Sync + 'static,
     ) -> Self {
         let prefix = prefix.into();
         Self { prefix: prefix.trim_end_matches('/').to_owned(), handler: Arc::new(handler) }
@@ -69,8 +69,8 @@ impl std::fmt::Debug for Mount {
 }
 
 /// Hands a request over and the answer back.
-pub(super) async fn answer(door: &Door, mount: &Mount, inbound: &Inbound, payload: &mut web::Payload) -> Answer {
-    let body = match door.body(payload).await {
+pub(super) async fn answer(mount: &Mount, inbound: &Inbound, body: Result<Bytes, BodyRefusal>) -> Answer {
+    let body = match body {
         Ok(body) => body,
         Err(refusal) => return Answer::problem(&refusal.problem()),
     };
@@ -83,7 +83,7 @@ pub(super) async fn answer(door: &Door, mount: &Mount, inbound: &Inbound, payloa
         body,
         private: inbound.private,
     };
-    let reply = (mount.handler)(request).await;
+    let Some(reply) = (mount.handler)(request).await else { return Answer::cut() };
     let mut answer = Answer::new(reply.status, "", reply.body);
     answer.headers.extend(reply.headers);
     answer
@@ -96,9 +96,7 @@ mod tests {
     #[test]
     fn a_prefix_ends_at_a_slash() {
         // A mount holds its prefix and what lies under it, and no longer name that begins alike.
-        let mount = Mount::new("/sim/x/", |_| {
-            Box::pin(async { MountReply { status: 200, headers: Vec::new(), body: Bytes::new() } })
-        });
+        let mount = Mount::new("/sim/x/", |_| Box::pin(std::future::ready(None)));
         for (path, holds) in [("/sim/x", true), ("/sim/x/pay", true), ("/sim/xy", false), ("/sim", false)] {
             assert_eq!(mount.holds(path), holds, "{path}");
         }

@@ -68,7 +68,7 @@ fn mounted_faces_get_their_requests_whole() {
     let echo = Mount::new("/toys", |request| {
         Box::pin(async move {
             let text = format!("{} {} {}", request.method, request.path, String::from_utf8_lossy(&request.body));
-            MountReply { status: 202, headers: vec![("x-toy".to_owned(), "yes".to_owned())], body: text.into() }
+            Some(MountReply { status: 202, headers: vec![("x-toy".to_owned(), "yes".to_owned())], body: text.into() })
         })
     });
     let world = World::with(|settings| settings, Extras { payers: None, mounts: vec![echo] });
@@ -132,7 +132,7 @@ fn a_stop_waits_for_what_is_under_way() {
             Box::pin(async move {
                 entered.send(()).expect("the test waits");
                 go_on.notified().await;
-                MountReply { status: 200, headers: Vec::new(), body: "done".into() }
+                Some(MountReply { status: 200, headers: Vec::new(), body: "done".into() })
             })
         }
     });

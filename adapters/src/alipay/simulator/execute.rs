@@ -78,8 +78,7 @@ impl Simulator {
             None if trade.expires_at <= self.now() => return Ok(refused("INVALID_PARAMETER", number)),
             None => self.put(&trade)?,
         }
-        let code = format!("https://qr.alipay.com/bax{}", &hex::encode(sha256(trade.trade_no.as_bytes()))[..20]);
-        Ok(json!({ "code": "10000", "msg": "Success", "out_trade_no": number, "qr_code": code }))
+        Ok(json!({ "code": "10000", "msg": "Success", "out_trade_no": number, "qr_code": code_of(&trade) }))
     }
 
     pub(super) fn query(&self, app_id: &str, biz: &Map<String, Value>) -> Done {
@@ -182,6 +181,11 @@ impl Simulator {
         changes.put(key(&trade.app_id, &trade.number), trade);
         self.ledger.commit(changes)
     }
+}
+
+/// What a payer scans. A second create of the same trade on another day gives another one, as the provider does.
+pub(super) fn code_of(trade: &Trade) -> String {
+    format!("https://qr.alipay.com/bax{}", &hex::encode(sha256(trade.trade_no.as_bytes()))[..20])
 }
 
 fn refund_told(trade: &Trade, at: Timestamp, moved: &str) -> Value {

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maxpay_engine::model::Timestamp;
 use maxpay_engine::secrets::Secret;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::parts::rsa::{PrivateKey, PublicKey};
@@ -50,6 +51,57 @@ struct Merchant {
     number: String,
 }
 
+/// Keys as a service keeps them: private keys in base64 of PKCS#8, certificates with their class as PEM.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptKeys {
+    alipay: [(String, String); 2],
+    merchants: Vec<KeptMerchant>,
+    roots: String,
+    stranger: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptMerchant {
+    app_id: String,
+    seller_id: String,
+    keys: [String; 2],
+    pem: String,
+}
+
+impl KeptKeys {
+    /// New keys for Alipay and for these merchants, each an application id and a seller id of 16 digits.
+    pub fn make(merchants: &[(&str, &str)]) -> Self {
+        let root_key = read(&new_key());
+        let root = Authority::root(Arc::clone(&root_key), says("CN=Simulated Authority R1,OU=CA,O=Ant,C=CN", 1, true));
+        let class = |number: u64| {
+            let name = format!("CN=Simulated Authority Class {number} R1,OU=CA,O=Ant,C=CN");
+            root.below(Arc::clone(&root_key), says(&name, number + 1, true))
+        };
+        let (merchants_class, alipay_class) = (class(1), class(2));
+        let papers = |class: &Authority, subject: &str, serial, key: &Secret| {
+            let leaf = class.issue(says(subject, serial, false), &read(key));
+            format!("{}{}", leaf.pem(), class.certificate().pem())
+        };
+        let signing = |serial| {
+            let key = new_key();
+            let pem = papers(&alipay_class, "CN=Simulated Alipay-2088,OU=Alipay,C=CN", serial, &key);
+            (written(&key), pem)
+        };
+        let merchant = |(app_id, seller_id): &(&str, &str)| {
+            let keys = [new_key(), new_key()];
+            let pem = papers(&merchants_class, &format!("CN={seller_id}-{app_id},C=CN"), 500, &keys[0]);
+            let keys = keys.map(|key| written(&key));
+            KeptMerchant { app_id: (*app_id).to_owned(), seller_id: (*seller_id).to_owned(), keys, pem }
+        };
+        Self {
+            alipay: [signing(100), signing(101)],
+            merchants: merchants.iter().map(merchant).collect(),
+            roots: root.certificate().pem(),
+            stranger: written(&new_key()),
+        }
+    }
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keys({:?}, {:?})", self.mode, self.merchants.iter().map(|it| &it.app_id).collect::<Vec<_>>())
@@ -63,42 +115,37 @@ impl Keys {
     /// When the machine has no randomness.
     #[must_use]
     pub fn generate(mode: KeyMode, merchants: &[(&str, &str)]) -> Self {
-        let root_key = read(&new_key());
-        let root = Authority::root(Arc::clone(&root_key), says("CN=Simulated Authority R1,OU=CA,O=Ant,C=CN", 1, true));
-        let class = |number: u64| {
-            let name = format!("CN=Simulated Authority Class {number} R1,OU=CA,O=Ant,C=CN");
-            root.below(Arc::clone(&root_key), says(&name, number + 1, true))
+        Self::read(mode, &KeptKeys::make(merchants)).expect("they were just made")
+    }
+
+    /// The keys that were kept. `None`: they were damaged.
+    pub(super) fn read(mode: KeyMode, kept: &KeptKeys) -> Option<Self> {
+        let open = |text: &str| STANDARD.decode(text).ok().map(Secret::from_bytes);
+        let key = |text: &str| PrivateKey::read(&open(text)?).ok();
+        let number = |pem: &str| Leaf::read(pem.as_bytes()).ok().map(|leaf| leaf.number.clone());
+        let signing =
+            |(text, pem): &(String, String)| Some(Signing { key: key(text)?, number: number(pem)?, pem: pem.clone() });
+        let pair = |text: &str| {
+            let public = PublicKey::read(key(text)?.public_der()).ok()?;
+            Some((open(text)?, public))
         };
-        let (merchants_class, alipay_class) = (class(1), class(2));
-        let papers = |class: &Authority, subject: &str, serial, key: &PrivateKey| {
-            let pem = format!("{}{}", class.issue(says(subject, serial, false), key).pem(), class.certificate().pem());
-            let number = Leaf::read(pem.as_bytes()).expect("it was just made").number.clone();
-            (pem, number)
+        let merchant = |kept: &KeptMerchant| {
+            Some(Merchant {
+                app_id: kept.app_id.clone(),
+                seller_id: kept.seller_id.clone(),
+                keys: [pair(&kept.keys[0])?, pair(&kept.keys[1])?],
+                number: number(&kept.pem)?,
+                pem: kept.pem.clone(),
+            })
         };
-        let signing = |serial| {
-            let key = read(&new_key());
-            let (pem, number) = papers(&alipay_class, "CN=Simulated Alipay-2088,OU=Alipay,C=CN", serial, &key);
-            Signing { key, pem, number }
-        };
-        let merchant = |(app_id, seller_id): &(&str, &str)| {
-            let keys = [(); 2].map(|()| {
-                let secret = new_key();
-                let public = PublicKey::read(read(&secret).public_der()).expect("the public half of a key");
-                (secret, public)
-            });
-            let subject = format!("CN={seller_id}-{app_id},C=CN");
-            let (pem, number) = papers(&merchants_class, &subject, 500, &read(&keys[0].0));
-            Merchant { app_id: (*app_id).to_owned(), seller_id: (*seller_id).to_owned(), keys, pem, number }
-        };
-        let bundle = root.certificate().pem();
-        let number = Roots::read(bundle.as_bytes()).expect("it was just made").number.clone();
-        Self {
+        let roots = Roots::read(kept.roots.as_bytes()).ok()?.number.clone();
+        Some(Self {
             mode,
-            alipay: [signing(100), signing(101)],
-            merchants: merchants.iter().map(merchant).collect(),
-            roots: (bundle, number),
-            stranger: read(&new_key()),
-        }
+            alipay: [signing(&kept.alipay[0])?, signing(&kept.alipay[1])?],
+            merchants: kept.merchants.iter().map(merchant).collect::<Option<_>>()?,
+            roots: (kept.roots.clone(), roots),
+            stranger: key(&kept.stranger)?,
+        })
     }
 
     /// All settings of a merchant's account, secret ones too, as an integrator saves them in test mode, after so many
@@ -179,6 +226,10 @@ impl Keys {
 
 fn read(secret: &Secret) -> Arc<PrivateKey> {
     PrivateKey::read(secret).expect("a key that was just made")
+}
+
+fn written(secret: &Secret) -> String {
+    STANDARD.encode(secret.expose())
 }
 
 fn says(subject: &str, serial: u64, authority: bool) -> Says<'_> {

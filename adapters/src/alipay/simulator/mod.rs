@@ -12,6 +12,7 @@ mod gateway;
 mod keys;
 mod notices;
 mod payer;
+mod service;
 mod trade;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use client::AlipayClient;
 pub use exam::AlipayCandidate;
 pub use keys::{KeyMode, Keys};
 pub use payer::{PayerCommand, PayerError};
+pub use service::SIMULATION;
 pub use trade::{Payment, RefundRow, Trade, TradeState, Twists};
 
 /// The gateway of a simulator in process. `.invalid` never resolves, so nothing can leave by mistake.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::parts::beijing;
 use crate::parts::digest::digits;
-use crate::simulator::{Changes, LedgerError, Notice, NotificationSink};
+use crate::simulator::{Changes, LedgerError, Notice, NotificationSink, due_at, due_key};
 
 use super::super::notify::ACKNOWLEDGED;
 use super::super::signed::{notice_text, query_text};
@@ -197,12 +197,8 @@ impl Simulator {
 
     fn queue(&self, changes: &mut Changes, after: u64, wait: Duration, queued: &Queued) -> Result<(), LedgerError> {
         let sequence = self.ledger.row::<u64>(SEQUENCE)?.unwrap_or(0) + after;
-        changes.put(format!("due/{:015}/{sequence:015}", self.now().after(wait).millis()), queued);
+        changes.put(due_key(self.now().after(wait), sequence), queued);
         changes.put(SEQUENCE.to_owned(), &(sequence + 1));
         Ok(())
     }
-}
-
-fn due_at(key: &str) -> Option<Timestamp> {
-    key.strip_prefix("due/")?.split('/').next()?.parse().ok().map(Timestamp::from_millis)
 }

@@ -15,12 +15,14 @@ mod client;
 mod exam;
 mod payer;
 mod provider;
+mod service;
 mod sessions;
 #[cfg(any(feature = "conformance", test))]
 mod stock;
 mod tokens;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
@@ -42,6 +44,7 @@ pub use client::SimulatorClient;
 #[cfg(feature = "conformance")]
 pub use exam::ApplePayCandidate;
 pub use payer::{LedgerPayment, LedgerRefund, LedgerRow, PayerCommand, PayerError};
+pub use service::SIMULATION;
 #[cfg(test)]
 pub(super) use stock::stock;
 pub use tokens::{CARDS, CRYPTOGRAM_HEAD, Flaw, PayerCard, TokenVersion, TokenWish};
@@ -61,6 +64,7 @@ pub struct Simulator {
     authority: AuthorityRow,
     faults: FaultPlan,
     base_url: String,
+    anybody_has_sessions: AtomicBool,
     /// One visit to the books at a time.
     visit: Mutex<()>,
 }
@@ -128,15 +132,8 @@ impl Simulator {
     /// # Errors
     /// The ledger cannot be read.
     pub fn open(parts: SimulatorParts) -> Result<Arc<Self>, SimulatorError> {
-        let authority = if let Some(authority) = parts.ledger.row(AUTHORITY)? {
-            authority
-        } else {
-            let made = AuthorityRow::make(parts.clock.now().wall);
-            let mut changes = Changes::default();
-            changes.put(AUTHORITY.to_owned(), &made);
-            parts.ledger.commit(changes)?;
-            made
-        };
+        let make = || Ok::<_, SimulatorError>(AuthorityRow::make(parts.clock.now().wall));
+        let authority = parts.ledger.row_or(AUTHORITY, make)?;
         Ok(Arc::new(Self {
             ledger: parts.ledger,
             clock: parts.clock,
@@ -144,6 +141,7 @@ impl Simulator {
             authority,
             faults: FaultPlan::default(),
             base_url: parts.base_url.trim_end_matches('/').to_owned(),
+            anybody_has_sessions: AtomicBool::new(false),
             visit: Mutex::new(()),
         }))
     }
@@ -227,6 +225,12 @@ impl Simulator {
         let (authority, entropy, now) = (&self.authority, &*self.entropy, self.now());
         let device = Device { authority, processing: &processing, entropy, now };
         device.token(wish).map(|token| Secret::from_text(&token)).ok_or(SimulatorError::Damaged)
+    }
+
+    /// Gives merchant sessions from now on to whoever names a merchant rightly: for a service without TLS, where nobody
+    /// can prove a certificate. The real one never does.
+    pub fn give_sessions_to_anybody(&self) {
+        self.anybody_has_sessions.store(true, Ordering::Relaxed);
     }
 
     /// Planned faults of the way between a client and here.

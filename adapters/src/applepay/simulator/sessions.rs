@@ -1,5 +1,6 @@
 //! The server of merchant sessions: whoever asks proves by its TLS certificate who it is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine;
@@ -29,7 +30,8 @@ impl Simulator {
         let Some(merchant) = self.merchant(&asked.merchant_identifier)? else {
             return Ok(refused("unknown merchantIdentifier"));
         };
-        if identity.map(|der| STANDARD.encode(der)).as_ref() != Some(&merchant.identity) {
+        let is_proved = identity.map(|der| STANDARD.encode(der)).as_ref() == Some(&merchant.identity);
+        if !is_proved && !self.anybody_has_sessions.load(Ordering::Relaxed) {
             return Ok(refused("unauthorized to process transactions on behalf of the merchant"));
         }
         if asked.initiative != "web" || asked.initiative_context != merchant.domain {

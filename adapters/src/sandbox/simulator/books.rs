@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maxpay_engine::model::Timestamp;
 
-use crate::simulator::{Changes, Ledger, LedgerError};
+use crate::simulator::{Changes, Ledger, LedgerError, due_key};
 
 use super::order::{Due, Order, OrderState, QueuedNotice, order_key};
 
@@ -77,7 +77,7 @@ impl<'l> Books<'l> {
             Some(sequence) => sequence,
             None => self.ledger.row(SEQUENCE)?.unwrap_or(0),
         };
-        self.changes.put(format!("due/{:015}/{sequence:015}", self.now.after(wait).millis()), due);
+        self.changes.put(due_key(self.now.after(wait), sequence), due);
         self.sequence = Some(sequence + 1);
         self.queued += 1;
         self.changes.put(SEQUENCE.to_owned(), &(sequence + 1));

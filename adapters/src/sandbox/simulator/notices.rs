@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{BoxFuture, Either, join_all, select};
 use maxpay_engine::model::Timestamp;
 use maxpay_engine::secrets::Secret;
 
-use crate::simulator::{LedgerError, Notice, NotificationSink, retry_after};
+use crate::simulator::{LedgerError, Notice, NotificationSink, due_at, retry_after, run};
 
 use super::super::notify::ACKNOWLEDGED;
 use super::super::wire::{self, SIGNATURE_HEADER, Signed};
@@ -21,8 +21,6 @@ use super::payer::give_back;
 const TICK_MAX: usize = 64;
 /// How long an acknowledgement may take, by the simulator's clock.
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(10);
-/// How long [`Simulator::run`] sleeps at most, so that a wall clock that jumped is noticed.
-const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 impl Simulator {
     /// Does what has fallen due by `now`, in the order it fell due, at most 64 things: payments that were put off, and
@@ -70,29 +68,7 @@ impl Simulator {
 
     /// Ticks by the simulator's clock until `stop` completes; a tick that has begun is finished.
     pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let wait = match self.tick(self.now()).await {
-                Ok(0) => self.idle_time(),
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::error!(%error, "the simulated provider cannot use its books");
-                    SLEEP_MAX
-                }
-            };
-            let slept = std::pin::pin!(self.clock.sleep(wait));
-            let rung = std::pin::pin!(self.bell.notified());
-            if let Either::Left(_) = select(stop.as_mut(), select(slept, rung)).await {
-                return;
-            }
-        }
-    }
-
-    fn idle_time(&self) -> Duration {
-        let next = self.next_due().ok().flatten();
-        let wait = next.map_or(SLEEP_MAX, |next| next.since(self.now()).min(SLEEP_MAX));
-        // Due and yet nothing was done: there is no sink. The bell rings when there is one.
-        if wait.is_zero() { Duration::from_secs(1) } else { wait }
+        run(self.as_ref(), &self.bell, stop).await;
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(String, Due)>, LedgerError> {
@@ -184,6 +160,12 @@ impl Simulator {
     }
 }
 
-fn due_at(key: &str) -> Option<Timestamp> {
-    key.strip_prefix("due/")?.split('/').next()?.parse().ok().map(Timestamp::from_millis)
+impl crate::simulator::Due for Simulator {
+    fn tick(&self) -> BoxFuture<'_, Result<usize, LedgerError>> {
+        Box::pin(Self::tick(self, self.now()))
+    }
+
+    fn next_due(&self) -> Result<Option<Timestamp>, LedgerError> {
+        Self::next_due(self)
+    }
 }

@@ -15,6 +15,7 @@ mod notices;
 mod order;
 mod payer;
 mod requests;
+mod service;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use maxpay_engine::clock::Clock;
 use maxpay_engine::model::Timestamp;
 
 use crate::parts::x509::{Certificate, CertificateError};
-use crate::simulator::{Changes, FaultPlan, Ledger, LedgerError, NotificationSink};
+use crate::simulator::{Changes, FaultPlan, Ledger, LedgerError, NotificationSink, due_key};
 
 use super::account::is_merchant_id;
 use authority::Signer;
@@ -38,6 +39,7 @@ pub use client::SimulatorClient;
 pub use exam::UnionPayCandidate;
 pub use order::{Order, OrderState};
 pub use payer::{PayerCommand, PayerError};
+pub use service::SIMULATION;
 
 /// The base address of a simulator in process. `.invalid` never resolves, so nothing can leave by mistake.
 pub const IN_PROCESS: &str = "http://unionpay.invalid";
@@ -209,7 +211,7 @@ impl Simulator {
     /// Lets something fall due. Within a visit.
     fn queue(&self, changes: &mut Changes, at: Timestamp, due: &Due) -> Result<(), LedgerError> {
         let sequence: u64 = self.ledger.row(SEQUENCE)?.unwrap_or(0) + 1;
-        changes.put(format!("due/{:015}/{sequence:015}", at.millis()), due);
+        changes.put(due_key(at, sequence), due);
         changes.put(SEQUENCE.to_owned(), &sequence);
         Ok(())
     }

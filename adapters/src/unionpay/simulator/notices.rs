@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use maxpay_engine::model::Timestamp;
 
-use crate::simulator::{Changes, LedgerError, Notice, NotificationSink};
+use crate::simulator::{Changes, LedgerError, Notice, NotificationSink, due_at};
 
 use super::super::message::Message;
 use super::Simulator;
@@ -115,8 +115,4 @@ pub(super) fn notice_of(order: &Order, signer: &Signer, now: Timestamp) -> Bytes
     ]);
     let message = Message::of(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Bytes::from(signed(message, signer).form())
-}
-
-fn due_at(row: &str) -> Option<Timestamp> {
-    row.split('/').nth(1)?.parse().ok().map(Timestamp::from_millis)
 }

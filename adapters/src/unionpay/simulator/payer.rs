@@ -1,5 +1,7 @@
 //! What a payer, or a fault of UnionPay's, does to a payment.
 
+use std::time::Duration;
+
 use crate::simulator::{Changes, LedgerError};
 
 use super::Simulator;
@@ -18,6 +20,24 @@ pub enum PayerCommand {
     Decline,
     /// Money is taken after the payment's time-out: response code 42, and it goes back.
     PayLate,
+    /// The payer pays; the notice comes so many milliseconds later.
+    NotifyLate(u64),
+    /// The payer pays; the notice comes twice.
+    NotifyTwice,
+    /// The payer pays; no notice ever.
+    NotifyNever,
+}
+
+impl PayerCommand {
+    /// How long after a payment each of its notices comes.
+    fn told_after(self) -> Vec<Duration> {
+        match self {
+            Self::Open | Self::Pay | Self::PayOther(_) | Self::Decline | Self::PayLate => vec![Duration::ZERO],
+            Self::NotifyLate(after_ms) => vec![Duration::from_millis(after_ms)],
+            Self::NotifyTwice => vec![Duration::ZERO, Duration::from_secs(1)],
+            Self::NotifyNever => Vec::new(),
+        }
+    }
 }
 
 /// Why a command was not done. Nothing was changed.
@@ -56,13 +76,23 @@ impl Simulator {
             // Whatever its state: the cashier says what there is to say.
             PayerCommand::Open if order.state != OrderState::Open => return Ok(order),
             PayerCommand::Open => order.opened = true,
-            PayerCommand::Pay if waits => order.paid = Some(order.amount),
+            PayerCommand::Pay | PayerCommand::NotifyLate(_) | PayerCommand::NotifyTwice | PayerCommand::NotifyNever
+                if waits =>
+            {
+                order.paid = Some(order.amount);
+            }
             PayerCommand::PayOther(minor) if waits && minor > 0 => order.paid = Some(minor),
             PayerCommand::Decline if waits => order.declined = Some("64".to_owned()),
             PayerCommand::PayLate if order.state == OrderState::Open && order.is_expired(now) => {
                 order.paid = Some(order.amount);
             }
-            PayerCommand::Pay | PayerCommand::PayOther(_) | PayerCommand::Decline | PayerCommand::PayLate => {
+            PayerCommand::Pay
+            | PayerCommand::PayOther(_)
+            | PayerCommand::Decline
+            | PayerCommand::PayLate
+            | PayerCommand::NotifyLate(_)
+            | PayerCommand::NotifyTwice
+            | PayerCommand::NotifyNever => {
                 return Err(PayerError::State);
             }
         }
@@ -70,8 +100,8 @@ impl Simulator {
             order.state = if waits { OrderState::Done } else { OrderState::DoneTooLate };
             order.decided_at = Some(now);
             // Payments are told of on success only.
-            if waits {
-                self.queue(&mut changes, now, &Due::Notice { key: order.key(), tries: 0 })?;
+            for wait in command.told_after().into_iter().filter(|_| waits) {
+                self.queue(&mut changes, now.after(wait), &Due::Notice { key: order.key(), tries: 0 })?;
             }
         }
         changes.put(order.key(), &order);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maxpay_engine::model::{Currency, Money, Timestamp};
 
-use crate::simulator::{Changes, Ledger, LedgerError};
+use crate::simulator::{Changes, Ledger, LedgerError, due_key};
 
 use super::rows::{Due, LedgerRow, Order, OrderState, QueuedNotice, Refund, order_key, payment_key, refund_number_key};
 
@@ -90,7 +90,7 @@ impl<'l> Books<'l> {
             Some(sequence) => sequence,
             None => self.ledger.row(SEQUENCE)?.unwrap_or(0),
         };
-        self.changes.put(format!("due/{:015}/{sequence:015}", self.now.after(wait).millis()), due);
+        self.changes.put(due_key(self.now.after(wait), sequence), due);
         self.sequence = Some(sequence + 1);
         self.queued += 1;
         self.changes.put(SEQUENCE.to_owned(), &(sequence + 1));

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use der::Encode;
 use der::asn1::{Any, BitString, ObjectIdentifier, UtcTime};
 use maxpay_engine::secrets::Secret;
+use serde::{Deserialize, Serialize};
 use x509_cert::certificate::{CertificateInner, TbsCertificateInner, Version};
 use x509_cert::name::RdnSequence;
 use x509_cert::serial_number::SerialNumber;
@@ -20,6 +21,7 @@ use x509_cert::time::{Time, Validity};
 
 use crate::parts::digest::sha256;
 use crate::parts::rsa::{PrivateKey, PublicKey};
+use crate::parts::x509::Certificate;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
@@ -38,6 +40,13 @@ pub struct KeyPair {
     public_pem: String,
 }
 
+/// A key pair as a service keeps it: the private key, base64 of PKCS#8, and the certificate, PEM.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptPair {
+    key: String,
+    certificate: String,
+}
+
 impl KeyPair {
     /// A new key with a certificate of that common name.
     ///
@@ -49,13 +58,28 @@ impl KeyPair {
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).expect("a key that was made can be written");
         let pkcs8 = Secret::from_bytes(der.as_ref().to_vec());
         let private = PrivateKey::read(&pkcs8).expect("a key of 2048 bits, written as PKCS#8");
-        let spki = SubjectPublicKeyInfoOwned {
-            algorithm: algorithm(RSA),
-            subject_public_key: BitString::from_bytes(private.public_der()).expect("a short bit string"),
-        };
-        let (serial, certificate) = certificate(common_name, &spki, &private);
-        let spki = spki.to_der().expect("a key that was read can be written");
+        let certificate = certificate(common_name, &spki(&private), &private);
+        Self::of(pkcs8, private, certificate)
+    }
+
+    /// The pair that was kept. `None`: it was damaged.
+    pub(super) fn read(kept: &KeptPair) -> Option<Self> {
+        let pkcs8 = Secret::from_bytes(STANDARD.decode(&kept.key).ok()?);
+        let private = PrivateKey::read(&pkcs8).ok()?;
+        let certificate = Certificate::read_one(kept.certificate.as_bytes()).ok()?;
+        let belongs = private.belongs_to(PublicKey::read(certificate.public_key()).ok()?.as_ref());
+        belongs.then(|| Self::of(pkcs8, private, kept.certificate.clone()))
+    }
+
+    /// As it is to be kept, private key included.
+    pub(super) fn kept(&self) -> KeptPair {
+        KeptPair { key: STANDARD.encode(self.pkcs8.expose()), certificate: self.certificate.clone() }
+    }
+
+    fn of(pkcs8: Secret, private: Arc<PrivateKey>, certificate: String) -> Self {
+        let spki = spki(&private).to_der().expect("a key that was read can be written");
         let public = PublicKey::read(&spki).expect("the public half of a key of 2048 bits");
+        let serial = hex::encode_upper(serial_of(&private));
         Self { private, public, pkcs8, serial, certificate, public_pem: pem("PUBLIC KEY", &spki) }
     }
 
@@ -82,12 +106,24 @@ fn algorithm(oid: ObjectIdentifier) -> AlgorithmIdentifierOwned {
     AlgorithmIdentifierOwned { oid, parameters: Some(Any::null()) }
 }
 
-/// The serial number, and the certificate as PEM. It signs itself.
-fn certificate(common_name: &str, spki: &SubjectPublicKeyInfoOwned, key: &PrivateKey) -> (String, String) {
-    // Twenty bytes, as the real ones have; the first is not zero and not negative.
+fn spki(key: &PrivateKey) -> SubjectPublicKeyInfoOwned {
+    SubjectPublicKeyInfoOwned {
+        algorithm: algorithm(RSA),
+        subject_public_key: BitString::from_bytes(key.public_der()).expect("a short bit string"),
+    }
+}
+
+/// The serial number of a key's certificate: twenty bytes, as the real ones have; the first is not zero and not negative.
+fn serial_of(key: &PrivateKey) -> [u8; 20] {
     let mut serial = [0; 20];
     serial.copy_from_slice(&sha256(key.public_der())[..20]);
     serial[0] = 0x40 | serial[0] & 0x3f;
+    serial
+}
+
+/// The certificate as PEM. It signs itself.
+fn certificate(common_name: &str, spki: &SubjectPublicKeyInfoOwned, key: &PrivateKey) -> String {
+    let serial = serial_of(key);
     let time = |seconds| {
         let time = UtcTime::from_unix_duration(Duration::from_secs(seconds)).expect("a moment before 2050");
         Time::UtcTime(time)
@@ -111,7 +147,7 @@ fn certificate(common_name: &str, spki: &SubjectPublicKeyInfoOwned, key: &Privat
         signature_algorithm: algorithm(SHA256_WITH_RSA),
         signature: BitString::from_bytes(&signature).expect("a short bit string"),
     };
-    (hex::encode_upper(serial), pem("CERTIFICATE", &whole.to_der().expect("a certificate of plain parts")))
+    pem("CERTIFICATE", &whole.to_der().expect("a certificate of plain parts"))
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

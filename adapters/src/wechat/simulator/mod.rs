@@ -15,6 +15,7 @@ mod notices;
 mod payer;
 mod provider;
 mod rows;
+mod service;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -33,8 +34,9 @@ pub use client::SimulatorClient;
 #[cfg(feature = "conformance")]
 pub use exam::{KeyKind, WeChatCandidate};
 pub use keys::{KeyPair, ProviderKeys};
-pub use payer::{PayerCommand, PayerCommandError, PayerError, PayerReport};
+pub use payer::{PayerCommand, PayerError, PayerReport};
 pub use rows::{LedgerRow, OrderState, RefundState};
+pub use service::SIMULATION;
 
 /// The base address of a simulator in process. `.invalid` never resolves, so nothing can leave by mistake.
 pub const IN_PROCESS: &str = "http://wechat.invalid";
@@ -52,8 +54,6 @@ pub struct Simulator {
     sink: Mutex<Option<NotificationSink>>,
     /// One visit to the books at a time.
     visit: Mutex<()>,
-    /// Rung when something may have fallen due earlier than before.
-    bell: tokio::sync::Notify,
 }
 
 /// What a simulator is made of.
@@ -121,7 +121,6 @@ impl Simulator {
             refund_plans: Mutex::default(),
             sink: Mutex::new(None),
             visit: Mutex::new(()),
-            bell: tokio::sync::Notify::new(),
         })
     }
 
@@ -144,7 +143,6 @@ impl Simulator {
     /// Where notices go from now on. Until there is a sink they wait.
     pub fn set_sink(&self, sink: NotificationSink) {
         *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
-        self.bell.notify_one();
     }
 
     /// Planned faults of the way between a client and here.
@@ -186,15 +184,5 @@ impl Simulator {
 
     fn enter(&self) -> MutexGuard<'_, ()> {
         self.visit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Commits a visit, and rings if something was queued.
-    fn leave(&self, books: Books<'_>) -> Result<(), LedgerError> {
-        let queued = books.queued > 0;
-        books.commit()?;
-        if queued {
-            self.bell.notify_one();
-        }
-        Ok(())
     }
 }

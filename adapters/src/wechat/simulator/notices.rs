@@ -1,13 +1,13 @@
 //! What falls due at the provider, and how its notices leave: sealed, signed, and repeated until acknowledged.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use maxpay_engine::model::Timestamp;
 
-use crate::simulator::{LedgerError, Notice, NotificationSink, retry_after};
+use crate::simulator::{LedgerError, Notice, NotificationSink, due_at, retry_after};
 
 use super::super::request::rfc3339;
 use super::super::signature::{PROBE, SIGNATURE};
@@ -20,8 +20,6 @@ use super::rows::{Due, QueuedNotice};
 const TICK_MAX: usize = 64;
 /// How long an acknowledgement may take (4012791861).
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(5);
-/// How long [`Simulator::run`] sleeps at most, so that a wall clock that jumped is noticed.
-const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 impl Simulator {
     /// Does what has fallen due by `now`, at most 64 things: refunds that are decided, and notices, sent all at once and
@@ -62,33 +60,6 @@ impl Simulator {
         Ok(first.and_then(|(key, _)| due_at(&key)))
     }
 
-    /// Ticks by the simulator's clock until `stop` completes; a tick that has begun is finished.
-    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let wait = match self.tick(self.now()).await {
-                Ok(0) => self.idle_time(),
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::error!(%error, "the simulated provider cannot use its books");
-                    SLEEP_MAX
-                }
-            };
-            let slept = std::pin::pin!(self.clock.sleep(wait));
-            let rung = std::pin::pin!(self.bell.notified());
-            if let Either::Left(_) = select(stop.as_mut(), select(slept, rung)).await {
-                return;
-            }
-        }
-    }
-
-    fn idle_time(&self) -> Duration {
-        let next = self.next_due().ok().flatten();
-        let wait = next.map_or(SLEEP_MAX, |next| next.since(self.now()).min(SLEEP_MAX));
-        // Due and yet nothing was done: there is no sink. The bell rings when there is one.
-        if wait.is_zero() { Duration::from_secs(1) } else { wait }
-    }
-
     fn settle(&self, key: String, refund: &str, now: Timestamp) -> Result<(), LedgerError> {
         let _visit = self.enter();
         let mut books = Books::open(&self.ledger, now);
@@ -102,7 +73,7 @@ impl Simulator {
                 books.queue(Duration::ZERO, &Due::Notice(notice))?;
             }
         }
-        self.leave(books)
+        books.commit()
     }
 
     async fn tell(
@@ -139,7 +110,7 @@ impl Simulator {
         if let Some(wait) = again {
             books.queue(wait, &Due::Notice(queued))?;
         }
-        self.leave(books)
+        books.commit()
     }
 
     /// The notice as it leaves now. `None`: the merchant is not known, so nothing can be sealed for it.
@@ -171,8 +142,4 @@ impl Simulator {
         }
         Some(Notice { url: queued.url.clone(), headers, body: Bytes::from(body) })
     }
-}
-
-fn due_at(key: &str) -> Option<Timestamp> {
-    key.strip_prefix("due/")?.split('/').next()?.parse().ok().map(Timestamp::from_millis)
 }

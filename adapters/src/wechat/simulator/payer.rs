@@ -1,9 +1,9 @@
 //! What a payer, the provider's console, or a fault of the provider does to an order.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::simulator::LedgerError;
+use crate::simulator::words::Word;
 
 use super::Simulator;
 use super::books::Books;
@@ -15,8 +15,7 @@ const H5_LIFE: Duration = Duration::from_mins(5);
 /// The same of other orders.
 const PREPAY_LIFE: Duration = Duration::from_hours(2);
 
-/// What happens to an order. Its text form is the variant in lower case with `_`, and after a `:` its number, where it
-/// has one: `pay`, `notify_late:60000`, `pay_other:5`.
+/// What happens to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayerCommand {
     /// The payer opens the cashier with the newest handle and enters the password.
@@ -45,39 +44,21 @@ pub enum PayerCommand {
     Close,
 }
 
-/// A text is no payer command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a payer command is one of begin, pay, cancel, pay_other:<fen>, pay_late, notify_late:<milliseconds>, notify_twice, \
-     notify_never, notify_forged, probe, refund, close"
-)]
-pub struct PayerCommandError;
-
-impl FromStr for PayerCommand {
-    type Err = PayerCommandError;
-
-    fn from_str(text: &str) -> Result<Self, PayerCommandError> {
-        let (name, number) = match text.split_once(':') {
-            Some((name, number)) => (name, Some(number.parse().map_err(|_| PayerCommandError)?)),
-            None => (text, None),
-        };
-        Ok(match (name, number) {
-            ("begin", None) => Self::Begin,
-            ("pay", None) => Self::Pay,
-            ("cancel", None) => Self::Cancel,
-            ("pay_other", Some(fen)) => Self::PayOther(fen),
-            ("pay_late", None) => Self::PayLate,
-            ("notify_late", Some(after_ms)) => Self::NotifyLate(after_ms),
-            ("notify_twice", None) => Self::NotifyTwice,
-            ("notify_never", None) => Self::NotifyNever,
-            ("notify_forged", None) => Self::NotifyForged,
-            ("probe", None) => Self::Probe,
-            ("refund", None) => Self::Refund,
-            ("close", None) => Self::Close,
-            _ => return Err(PayerCommandError),
-        })
-    }
-}
+/// What people can do.
+pub(super) const WORDS: [Word<PayerCommand>; 12] = [
+    Word::just("begin", PayerCommand::Begin, "open the cashier: from now on somebody is paying"),
+    Word::just("pay", PayerCommand::Pay, "pay what is asked"),
+    Word::just("cancel", PayerCommand::Cancel, "give up while paying"),
+    Word::with("pay_other", "amount_minor", PayerCommand::PayOther, "pay so many fen instead"),
+    Word::just("pay_late", PayerCommand::PayLate, "take money although the order has ended: the provider's own fault"),
+    Word::just("refund", PayerCommand::Refund, "give all of it back in the console"),
+    Word::just("close", PayerCommand::Close, "close the order in the console"),
+    Word::with("notify_late", "after_ms", PayerCommand::NotifyLate, "pay; the notice comes so many milliseconds later"),
+    Word::just("notify_twice", PayerCommand::NotifyTwice, "pay; the notice comes twice"),
+    Word::just("notify_never", PayerCommand::NotifyNever, "pay; no notice ever"),
+    Word::just("notify_forged", PayerCommand::NotifyForged, "do not pay; a forged notice says so"),
+    Word::just("probe", PayerCommand::Probe, "test whether signatures are checked"),
+];
 
 /// What a command came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +102,7 @@ impl Simulator {
         let Some(mut order) = orders.pop() else { return Err(PayerError::UnknownNumber(number.to_owned())) };
         act(&mut books, &mut order, command)?;
         let (row, queued) = (books.row(&order)?, books.queued);
-        self.leave(books)?;
+        books.commit()?;
         Ok(PayerReport { row, queued })
     }
 }

@@ -121,7 +121,7 @@ impl Simulator {
                 None => Executed::refuse(404, "RESOURCE_NOT_EXISTS", "退款单不存在"),
             },
         };
-        self.leave(books)?;
+        books.commit()?;
         Ok(executed)
     }
 

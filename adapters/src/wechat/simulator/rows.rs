@@ -166,6 +166,11 @@ pub(super) struct Refund {
 }
 
 impl Refund {
+    /// Whether the money went back.
+    pub fn is_done(&self) -> bool {
+        self.state == RefundState::Success
+    }
+
     pub fn key(&self) -> String {
         refund_key(&self.mchid, &self.order, &self.id)
     }
