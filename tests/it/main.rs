@@ -1,6 +1,7 @@
 //! The one test binary of the world around the engine.
 
 mod abuse;
+mod channels;
 mod clients;
 mod crash;
 mod doors;

@@ -9,6 +9,7 @@ pub mod open_files;
 pub mod raw;
 pub mod receiver;
 pub mod server;
+pub mod simulator;
 pub mod storm;
 pub mod under_test;
 pub mod world;

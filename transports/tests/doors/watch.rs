@@ -183,3 +183,33 @@ impl Payers for Nobody {
         Box::pin(async move { Err(PayerRefusal::UnknownCommand(command)) })
     }
 }
+
+#[test]
+fn a_face_that_answers_nothing_ends_the_connection() {
+    // Not a byte comes, on a new connection and behind an answer on a kept one; neighbours do not notice.
+    let face = Mount::new("/toys", |request| {
+        let answered = request.path.starts_with("/toys/said");
+        let reply = MountReply { status: 200, headers: Vec::new(), body: "said".into() };
+        Box::pin(async move { answered.then_some(reply) })
+    });
+    let world = World::with(|settings| settings, Extras { payers: None, mounts: vec![face] });
+    let mut neighbour = std::net::TcpStream::connect(world.addr()).expect("it listens");
+    for asked in [
+        "GET /toys/lost HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /toys/lost HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab",
+    ] {
+        let mut client = std::net::TcpStream::connect(world.addr()).expect("it listens");
+        client.write_all(asked.as_bytes()).expect("it listens");
+        let mut bytes = Vec::new();
+        // An end or a reset: no byte either way.
+        let _ = client.read_to_end(&mut bytes);
+        assert!(bytes.is_empty(), "{}", String::from_utf8_lossy(&bytes));
+    }
+    neighbour
+        .write_all(b"GET /toys/said HTTP/1.1\r\nHost: x\r\n\r\nGET /toys/lost HTTP/1.1\r\nHost: x\r\n\r\n")
+        .expect("it listens");
+    let mut bytes = Vec::new();
+    let _ = neighbour.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("200 OK") && text.ends_with("said"), "{text}");
+}

@@ -6,14 +6,14 @@ use maxpay_adapters::simulator::Offer;
 use maxpay_engine::secrets::Secret;
 use serde_json::{Value, json, value::RawValue};
 
-/// Accounts, each the body of a `POST /v1/accounts`.
+/// Accounts, each the body of a `POST /v1/accounts`. They go before an account of the sandbox, which the demo app has.
 pub fn accounts(offers: Vec<Offer>) -> Vec<Value> {
     let account = |offer: Offer| {
         let mut settings = offer.settings;
         for (name, secret) in offer.secrets {
             settings.insert(name, secret.reveal_once().into());
         }
-        json!({ "adapter": offer.adapter, "label": offer.label, "settings": settings })
+        json!({ "adapter": offer.adapter, "label": offer.label, "priority": 1, "settings": settings })
     };
     offers.into_iter().map(account).collect()
 }
