@@ -48,6 +48,66 @@ fn what_a_provider_sends_holds() {
 }
 
 #[test]
+fn what_alipay_sends_holds() {
+    // Without the key nothing is proved or learned; with it, what the text says and nothing more.
+    run("alipay", 2_000);
+}
+
+#[test]
+fn what_wechat_pay_sends_holds() {
+    // The same of v3, and of lists of certificates.
+    run("wechat", 2_000);
+}
+
+#[test]
+fn what_wechat_pay_sends_in_v2_holds() {
+    // The same of v2; a sealed refund is a hint and no more.
+    run("wechat_v2", 10_000);
+}
+
+#[test]
+fn what_unionpay_sends_holds() {
+    // The same of UnionPay, and no merchant of the same authority can sign for it.
+    run("unionpay", 2_000);
+}
+
+#[test]
+fn tokens_sessions_and_answers_of_apple_pay_hold() {
+    // A changed token is refused or the same; an answer says nothing without the key.
+    run("applepay", 5_000);
+}
+
+#[test]
+fn signatures_of_tokens_hold() {
+    // No bytes but Apple's make a token count.
+    run("cms", 5_000);
+}
+
+#[test]
+fn archives_hold() {
+    // What opens gives the key that its certificate belongs to, after a bounded time.
+    run("pkcs12", 500);
+}
+
+#[test]
+fn certificates_and_keys_hold() {
+    // What reads reads back, and only what its issuer signed leads to a root.
+    run("x509", 5_000);
+}
+
+#[test]
+fn xml_holds() {
+    // One level, nothing expands, and what was read is written as something that reads as the same.
+    run("xml", 10_000);
+}
+
+#[test]
+fn forms_amounts_and_moments_hold() {
+    // What is written reads back, and nothing breaks out of a page.
+    run("form", 20_000);
+}
+
+#[test]
 fn every_kind_of_record_is_tried() {
     // A golden file of a kind that the target does not know is a record that nobody fuzzes.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/src/store/golden");

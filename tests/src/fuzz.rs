@@ -4,14 +4,24 @@
 //! (`tests/fuzz/<target>.txt`, one a line) and on a fixed number of others made from them ([`mutation`]); the binary
 //! `fuzz` hands it to libFuzzer, which looks for new inputs by coverage.
 
+mod account;
+pub mod alipay;
+pub mod applepay;
 pub mod codec;
 pub mod cursor;
+pub mod form;
 pub mod group;
 pub mod line;
 pub mod mutation;
 pub mod notification;
 pub mod original;
+pub mod pkcs12;
 pub mod sign;
+pub mod unionpay;
+pub mod wechat;
+pub mod wechat_v2;
+pub mod x509;
+pub mod xml;
 
 use std::path::Path;
 
@@ -28,7 +38,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "codec", check: codec::check },
     Target { name: "group", check: group::check },
     Target { name: "original", check: original::check },
@@ -36,6 +46,16 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "cursor", check: cursor::check },
     Target { name: "line", check: line::check },
     Target { name: "notification", check: notification::check },
+    Target { name: "alipay", check: alipay::check },
+    Target { name: "wechat", check: wechat::check },
+    Target { name: "wechat_v2", check: wechat_v2::check },
+    Target { name: "unionpay", check: unionpay::check },
+    Target { name: "applepay", check: applepay::check },
+    Target { name: "cms", check: applepay::check_signature },
+    Target { name: "pkcs12", check: pkcs12::check },
+    Target { name: "x509", check: x509::check },
+    Target { name: "xml", check: xml::check },
+    Target { name: "form", check: form::check },
 ];
 
 /// The target of that name.

@@ -17,9 +17,11 @@ use maxpay_engine::secrets::Secret;
 
 use super::x509::Certificate;
 
+use cipher::Opening;
+
 /// Longest archive that is read, in bytes.
 pub const BYTES_MAX: usize = 64 * 1024;
-/// Rounds of deriving a key at most: an archive that asks for more is not opened.
+/// Rounds of deriving keys at most, all parts together: an archive that asks for more is not opened.
 pub const ROUNDS_MAX: u32 = 2_000_000;
 /// Elements of any list in an archive at most.
 const ELEMENTS_MAX: usize = 64;
@@ -81,7 +83,7 @@ impl Archive {
         if bytes.len() > BYTES_MAX {
             return Err(ArchiveError::TooMuch);
         }
-        let password = password.expose_text().ok_or(ArchiveError::Password)?;
+        let mut opening = Opening::new(password.expose_text().ok_or(ArchiveError::Password)?);
         let outer = one(bytes, Tag::Sequence, "the outermost element")?;
         let parts = elements(outer.value())?;
         let [_version, content, check @ ..] = parts.as_slice() else {
@@ -94,7 +96,7 @@ impl Archive {
         let safe = octets(content)?;
         let checked = match check.first() {
             Some(check) => {
-                check_value(*check, safe, password)?;
+                check_value(*check, safe, &mut opening)?;
                 true
             }
             None => false,
@@ -102,7 +104,7 @@ impl Archive {
         let mut found = Found::default();
         for part in elements(one(safe, Tag::Sequence, "the list of safes")?.value())? {
             // The password opened the check value, so what does not decrypt is damaged.
-            found.read_safe(part, password).map_err(|error| {
+            found.read_safe(part, &mut opening).map_err(|error| {
                 if checked && error == ArchiveError::Password {
                     ArchiveError::Shape("a part of it does not decrypt")
                 } else {
@@ -121,10 +123,10 @@ struct Found {
 }
 
 impl Found {
-    fn read_safe(&mut self, part: AnyRef<'_>, password: &str) -> Result<(), ArchiveError> {
+    fn read_safe(&mut self, part: AnyRef<'_>, opening: &mut Opening<'_>) -> Result<(), ArchiveError> {
         let (kind, content) = content_of(part)?;
         match kind.as_str() {
-            DATA => self.read_bags(octets(content)?, password),
+            DATA => self.read_bags(octets(content)?, opening),
             ENCRYPTED_DATA => {
                 let [_version, inner, ..] = elements(sequence(content)?)?[..] else {
                     return Err(ArchiveError::Shape("an encrypted part is cut"));
@@ -132,14 +134,14 @@ impl Found {
                 let [_kind, algorithm, cipher_text] = elements(sequence(inner)?)?[..] else {
                     return Err(ArchiveError::Shape("an encrypted part has no content"));
                 };
-                let plain = cipher::decrypt(algorithm, cipher_text.value(), password)?;
-                self.read_bags(plain.expose(), password)
+                let plain = cipher::decrypt(algorithm, cipher_text.value(), opening)?;
+                self.read_bags(plain.expose(), opening)
             }
             _ => Err(ArchiveError::Algorithm(kind)),
         }
     }
 
-    fn read_bags(&mut self, bytes: &[u8], password: &str) -> Result<(), ArchiveError> {
+    fn read_bags(&mut self, bytes: &[u8], opening: &mut Opening<'_>) -> Result<(), ArchiveError> {
         // Plain bytes that are no list were decrypted under another password, by chance with a right ending.
         let list = one(bytes, Tag::Sequence, "a list of bags").map_err(|_| ArchiveError::Password)?;
         for bag in elements(list.value())? {
@@ -153,7 +155,7 @@ impl Found {
                     let [algorithm, cipher_text] = elements(sequence(value)?)?[..] else {
                         return Err(ArchiveError::Shape("a key bag is cut"));
                     };
-                    self.keys.push(cipher::decrypt(algorithm, octets(cipher_text)?, password)?);
+                    self.keys.push(cipher::decrypt(algorithm, octets(cipher_text)?, opening)?);
                 }
                 CERTIFICATE_BAG => {
                     let [kind, value] = elements(sequence(value)?)?[..] else {
@@ -196,7 +198,7 @@ fn public_bits(key: &Secret) -> Option<Vec<u8>> {
 }
 
 /// The check value over all of the content: an HMAC under a key from the password (RFC 7292 section 4, `MacData`).
-fn check_value(check: AnyRef<'_>, safe: &[u8], password: &str) -> Result<(), ArchiveError> {
+fn check_value(check: AnyRef<'_>, safe: &[u8], opening: &mut Opening<'_>) -> Result<(), ArchiveError> {
     let parts = elements(sequence(check)?)?;
     let [digest, salt, rest @ ..] = parts.as_slice() else {
         return Err(ArchiveError::Shape("its check value is cut"));
@@ -213,11 +215,12 @@ fn check_value(check: AnyRef<'_>, safe: &[u8], password: &str) -> Result<(), Arc
         _ => return Err(ArchiveError::Algorithm(name)),
     };
     let rounds = match rest.first() {
-        Some(rounds) => cipher::rounds_of(*rounds)?,
+        Some(rounds) => opening.rounds(*rounds)?,
         None => 1,
     };
     let digest = algorithm.digest_algorithm();
-    let key = cipher::derive(digest, cipher::Use::Check, password, octets(*salt)?, rounds, digest.output_len())?;
+    let key =
+        cipher::derive(digest, cipher::Use::Check, opening.password, octets(*salt)?, rounds, digest.output_len())?;
     let key = hmac::Key::new(algorithm, key.expose());
     hmac::verify(&key, safe, octets(expected)?).map_err(|_| ArchiveError::Password)
 }

@@ -22,12 +22,35 @@ pub(super) enum Use {
     Check,
 }
 
+/// An archive that is being opened: its password, and how much work it may still ask for.
+pub(super) struct Opening<'p> {
+    pub password: &'p str,
+    rounds_left: u32,
+}
+
+impl<'p> Opening<'p> {
+    pub fn new(password: &'p str) -> Self {
+        Self { password, rounds_left: ROUNDS_MAX }
+    }
+
+    /// A number of rounds. All that an archive asks for count together: each of its parts may ask.
+    pub fn rounds(&mut self, any: AnyRef<'_>) -> Result<u32, ArchiveError> {
+        let rounds = any.decode_as::<u32>().map_err(|_| ArchiveError::Shape("a number of rounds"))?;
+        self.rounds_left = self.rounds_left.checked_sub(rounds.max(1)).ok_or(ArchiveError::TooMuch)?;
+        if rounds == 0 { Err(ArchiveError::Shape("no rounds")) } else { Ok(rounds) }
+    }
+}
+
 /// Decrypts `cipher_text` as `algorithm` says. A wrong password shows as a wrong padding.
-pub(super) fn decrypt(algorithm: AnyRef<'_>, cipher_text: &[u8], password: &str) -> Result<Secret, ArchiveError> {
+pub(super) fn decrypt(
+    algorithm: AnyRef<'_>,
+    cipher_text: &[u8],
+    opening: &mut Opening<'_>,
+) -> Result<Secret, ArchiveError> {
     let (name, parameters) = algorithm_of(algorithm)?;
     let parameters = parameters.ok_or(ArchiveError::Shape("an algorithm has no parameters"))?;
     if name == PBES2 {
-        return decrypt_pbes2(parameters, cipher_text, password);
+        return decrypt_pbes2(parameters, cipher_text, opening);
     }
     let key_len = match name.as_str() {
         "1.2.840.113549.1.12.1.3" => 24,
@@ -38,7 +61,7 @@ pub(super) fn decrypt(algorithm: AnyRef<'_>, cipher_text: &[u8], password: &str)
     let [salt, rounds] = elements(sequence(parameters)?)?[..] else {
         return Err(ArchiveError::Shape("an algorithm's parameters are cut"));
     };
-    let (salt, rounds) = (octets(salt)?, rounds_of(rounds)?);
+    let (salt, rounds, password) = (octets(salt)?, opening.rounds(rounds)?, opening.password);
     let sha1 = &digest::SHA1_FOR_LEGACY_USE_ONLY;
     let key = derive(sha1, Use::Cipher, password, salt, rounds, key_len)?;
     let vector = derive(sha1, Use::Vector, password, salt, rounds, 8)?;
@@ -59,7 +82,11 @@ pub(super) fn decrypt(algorithm: AnyRef<'_>, cipher_text: &[u8], password: &str)
     plain.flatten().ok_or(ArchiveError::Password)
 }
 
-fn decrypt_pbes2(parameters: AnyRef<'_>, cipher_text: &[u8], password: &str) -> Result<Secret, ArchiveError> {
+fn decrypt_pbes2(
+    parameters: AnyRef<'_>,
+    cipher_text: &[u8],
+    opening: &mut Opening<'_>,
+) -> Result<Secret, ArchiveError> {
     let [derivation, encryption] = elements(sequence(parameters)?)?[..] else {
         return Err(ArchiveError::Shape("an algorithm's parameters are cut"));
     };
@@ -71,7 +98,7 @@ fn decrypt_pbes2(parameters: AnyRef<'_>, cipher_text: &[u8], password: &str) -> 
         _ => return Err(ArchiveError::Algorithm(name)),
     };
     let vector = octets(vector.ok_or(ArchiveError::Shape("an algorithm has no parameters"))?)?;
-    let key = derive_pbkdf2(derivation, password, key_len)?;
+    let key = derive_pbkdf2(derivation, opening, key_len)?;
     let key = key.expose();
     let plain = match name.as_str() {
         "2.16.840.1.101.3.4.1.2" => {
@@ -92,7 +119,7 @@ fn unpadded(cipher: impl BlockDecryptMut, cipher_text: &[u8]) -> Option<Secret> 
     cipher.decrypt_padded_vec_mut::<Pkcs7>(cipher_text).ok().map(Secret::from_bytes)
 }
 
-fn derive_pbkdf2(derivation: AnyRef<'_>, password: &str, key_len: usize) -> Result<Secret, ArchiveError> {
+fn derive_pbkdf2(derivation: AnyRef<'_>, opening: &mut Opening<'_>, key_len: usize) -> Result<Secret, ArchiveError> {
     let (name, parameters) = algorithm_of(derivation)?;
     if name != PBKDF2 {
         return Err(ArchiveError::Algorithm(name));
@@ -113,9 +140,9 @@ fn derive_pbkdf2(derivation: AnyRef<'_>, password: &str, key_len: usize) -> Resu
         "1.2.840.113549.2.11" => pbkdf2::PBKDF2_HMAC_SHA512,
         _ => return Err(ArchiveError::Algorithm(random)),
     };
-    let rounds = NonZeroU32::new(rounds_of(*rounds)?).ok_or(ArchiveError::Shape("no rounds"))?;
+    let rounds = NonZeroU32::new(opening.rounds(*rounds)?).ok_or(ArchiveError::Shape("no rounds"))?;
     let mut key = vec![0; key_len];
-    pbkdf2::derive(algorithm, rounds, octets(*salt)?, password.as_bytes(), &mut key);
+    pbkdf2::derive(algorithm, rounds, octets(*salt)?, opening.password.as_bytes(), &mut key);
     Ok(Secret::from_bytes(key))
 }
 
@@ -124,11 +151,6 @@ pub(super) fn algorithm_of(any: AnyRef<'_>) -> Result<(String, Option<AnyRef<'_>
     let parts = elements(sequence(any)?)?;
     let name = parts.first().ok_or(ArchiveError::Shape("an algorithm has no name"))?;
     Ok((identifier(*name)?, parts.get(1).copied()))
-}
-
-pub(super) fn rounds_of(any: AnyRef<'_>) -> Result<u32, ArchiveError> {
-    let rounds = any.decode_as::<u32>().map_err(|_| ArchiveError::Shape("a number of rounds"))?;
-    if (1..=ROUNDS_MAX).contains(&rounds) { Ok(rounds) } else { Err(ArchiveError::TooMuch) }
 }
 
 /// RFC 7292 appendix B.2, with its letters.

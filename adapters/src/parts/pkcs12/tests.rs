@@ -73,6 +73,18 @@ fn damage_is_never_opened_and_never_a_panic() {
 }
 
 #[test]
+fn rounds_count_together() {
+    // An archive whose every part asks for what one may is refused at the second: work is bounded for the whole.
+    let mut opening = cipher::Opening::new("hunter2");
+    let number = |bytes: &'static [u8]| AnyRef::from_der(bytes).expect("an INTEGER");
+    assert_eq!(opening.rounds(number(&[2, 3, 0x1e, 0x84, 0x7f])), Ok(ROUNDS_MAX - 1));
+    assert_eq!(opening.rounds(number(&[2, 1, 2])), Err(ArchiveError::TooMuch));
+    assert_eq!(opening.rounds(number(&[2, 1, 1])), Ok(1));
+    assert_eq!(opening.rounds(number(&[2, 1, 1])), Err(ArchiveError::TooMuch));
+    assert!(matches!(cipher::Opening::new("").rounds(number(&[2, 1, 0])), Err(ArchiveError::Shape(_))));
+}
+
+#[test]
 fn nothing_of_a_key_prints() {
     // Debug shows the certificates only.
     let archive = open(PBES2_EC, "hunter2").expect("an archive");
