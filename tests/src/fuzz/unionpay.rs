@@ -116,14 +116,11 @@ impl World {
         let said = |name: &str| value(&pairs, name);
         assert_eq!(answer.number, Some(said("orderId")));
         assert_eq!(answer.owners, [("merchant_id", said("merId"))]);
-        match call {
-            Call::Query { .. } | Call::QueryRefund { .. } if said("respCode") == "00" => {
-                money(&answer.outcome, &said, "origRespCode");
-            }
-            _ => {
-                let moved = matches!(answer.outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. });
-                assert!(!moved && !matches!(answer.outcome, Outcome::Closed), "{answer:?}");
-            }
+        if matches!(call, Call::Query { .. } | Call::QueryRefund { .. }) && said("respCode") == "00" {
+            money(&answer.outcome, &said, "origRespCode");
+        } else {
+            let moved = matches!(answer.outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. });
+            assert!(!moved && !matches!(answer.outcome, Outcome::Closed), "{answer:?}");
         }
         if let Outcome::AwaitingPayer(_) = answer.outcome {
             assert!(!said("tn").is_empty() && said("respCode") == "00");

@@ -64,7 +64,7 @@ impl World {
         Self { account: Account::new(WeChat::new(), &settings), wechat }
     }
 
-    fn headers(&self, seconds: u64, body: &[u8], key: &PrivateKey) -> Vec<(String, String)> {
+    fn headers(seconds: u64, body: &[u8], key: &PrivateKey) -> Vec<(String, String)> {
         let nonce = "0123456789abcdef";
         let text = [format!("{seconds}\n{nonce}\n").as_bytes(), body, b"\n"].concat();
         [
@@ -78,7 +78,7 @@ impl World {
     }
 
     fn notified(&self, seconds: u64, body: &[u8]) -> Notified {
-        self.account.notified(self.headers(seconds, body, &self.wechat), body)
+        self.account.notified(Self::headers(seconds, body, &self.wechat), body)
     }
 
     /// With the keys, and in time, a notice says what is sealed in it and nothing more.
@@ -131,7 +131,7 @@ impl World {
     /// With the key, and in time, an answer says what its body says and nothing more.
     fn signed_reply(&self, call: &Call, status: u16, age: u8, body: &[u8]) {
         let seconds = signed_at(age);
-        let headers = self.headers(seconds, body, &self.wechat);
+        let headers = Self::headers(seconds, body, &self.wechat);
         let Answer { number, owners, provider_time, outcome } = self.account.answer(call, status, headers, body);
         if matches!(outcome, Outcome::Unknown(_)) {
             return;
@@ -165,8 +165,8 @@ impl World {
         let body = json!({ "data": [{ "serial_no": serial, "encrypt_certificate": sealed(certificate) }] });
         let body = body.to_string().into_bytes();
         let headers = match signer {
-            b'w' => self.headers(NOW / 1000, &body, &self.wechat),
-            b's' => self.headers(NOW / 1000, &body, stranger()),
+            b'w' => Self::headers(NOW / 1000, &body, &self.wechat),
+            b's' => Self::headers(NOW / 1000, &body, stranger()),
             _ => Vec::new(),
         };
         match self.account.interpreted(&Call::Maintain, 200, headers, &body) {
@@ -233,9 +233,6 @@ fn refund_holds(outcome: &Outcome, said: &Value) {
     let states = [text(said, "refund_status"), text(said, "status")];
     let is = |word: &str| states.iter().any(|state| state == word);
     money_holds(outcome, is("SUCCESS"), &text(said, "refund_id"), amount(said, "refund"));
-    match outcome {
-        Outcome::Closed => assert!(is("CLOSED")),
-        Outcome::Held(_) => assert!(is("ABNORMAL")),
-        _ => {}
-    }
+    assert!(!matches!(outcome, Outcome::Closed) || is("CLOSED"));
+    assert!(!matches!(outcome, Outcome::Held(_)) || is("ABNORMAL"));
 }
