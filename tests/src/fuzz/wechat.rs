@@ -208,8 +208,9 @@ fn sealed(text: &[u8]) -> Value {
     })
 }
 
+/// What stands in fields that nobody reads need not be UTF-8: it is replaced.
 fn object(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object)
+    serde_json::from_str::<Value>(&String::from_utf8_lossy(bytes)).ok().filter(Value::is_object)
 }
 
 fn text(said: &Value, name: &str) -> String {

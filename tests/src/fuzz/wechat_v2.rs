@@ -120,7 +120,7 @@ fn signed_reply(account: &Account, call: &Call, form: &[u8]) {
         | Call::Maintain
         | Call::PayerSession { .. }
         | Call::Authorize { .. } => {
-            assert!(!matches!(outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. }), "{outcome:?}")
+            assert!(!matches!(outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. }), "{outcome:?}");
         }
     }
 }
