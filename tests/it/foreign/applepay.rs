@@ -89,11 +89,18 @@ fn a_payment_companys_package_opens_tokens() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/vectors/applepay");
     let read =
         |name: String| std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    for name in ["gala", "basis-theory-ec-old", "basis-theory-ec-new", "basis-theory-rsa"] {
+    let table = [
+        ("gala", "gala", 100),
+        ("basis-theory-ec-old", "basis-theory-ec-old", 100),
+        ("basis-theory-ios", "basis-theory-ec-old", 1099),
+        ("basis-theory-ec-new", "basis-theory-ec-new", 100),
+        ("basis-theory-rsa", "basis-theory-rsa", 100),
+    ];
+    for (name, pair, minor) in table {
         let token: Value = serde_json::from_str(&read(format!("{name}-token.json"))).expect("JSON");
         let token = if token["paymentData"].is_null() { json!({ "paymentData": token }) } else { token };
-        let with = json!({ "token": token, "certificate": read(format!("{name}-certificate.pem")), "key": read(format!("{name}-key.pem")) });
+        let with = json!({ "token": token, "certificate": read(format!("{pair}-certificate.pem")), "key": read(format!("{pair}-key.pem")) });
         let card = peer.must("open", with);
-        assert_eq!((&card["transactionAmount"], &card["currencyCode"]), (&json!(100), &json!("840")), "{name}");
+        assert_eq!((&card["transactionAmount"], &card["currencyCode"]), (&json!(minor), &json!("840")), "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Six tokens that real devices made and others published (vectors/applepay/README.md): each holds at its time, none
+//! Seven tokens that real devices made and others published (`adapters/vectors/README.md`): each holds at its time, none
 //! today.
 
 use std::time::Duration;
@@ -19,6 +19,8 @@ struct Vector {
     token: &'static [u8],
     pair: Option<(&'static str, &'static str)>,
     merchant_id: &'static str,
+    /// In cents.
+    minor: u64,
     signed_at: &'static str,
 }
 
@@ -28,12 +30,13 @@ macro_rules! file {
     };
 }
 
-const VECTORS: [Vector; 6] = [
+const VECTORS: [Vector; 7] = [
     Vector {
         name: "gala",
         merchant_id: "merchant.test.spreedly.123merchant",
         token: include_bytes!(file!("gala-token.json")),
         pair: Some((include_str!(file!("gala-certificate.pem")), include_str!(file!("gala-key.pem")))),
+        minor: 100,
         signed_at: "2021-09-01T19:03:06Z",
     },
     Vector {
@@ -44,7 +47,19 @@ const VECTORS: [Vector; 6] = [
             include_str!(file!("basis-theory-ec-old-certificate.pem")),
             include_str!(file!("basis-theory-ec-old-key.pem")),
         )),
+        minor: 100,
         signed_at: "2023-03-20T20:46:55Z",
+    },
+    Vector {
+        name: "basis-theory-ios",
+        merchant_id: "merchant.basistheory.sales",
+        token: include_bytes!(file!("basis-theory-ios-token.json")),
+        pair: Some((
+            include_str!(file!("basis-theory-ec-old-certificate.pem")),
+            include_str!(file!("basis-theory-ec-old-key.pem")),
+        )),
+        minor: 1099,
+        signed_at: "2023-08-31T17:57:13Z",
     },
     Vector {
         name: "basis-theory-ec-new",
@@ -54,6 +69,7 @@ const VECTORS: [Vector; 6] = [
             include_str!(file!("basis-theory-ec-new-certificate.pem")),
             include_str!(file!("basis-theory-ec-new-key.pem")),
         )),
+        minor: 100,
         signed_at: "2023-09-13T13:49:38Z",
     },
     Vector {
@@ -64,6 +80,7 @@ const VECTORS: [Vector; 6] = [
             include_str!(file!("basis-theory-rsa-certificate.pem")),
             include_str!(file!("basis-theory-rsa-key.pem")),
         )),
+        minor: 100,
         signed_at: "2024-01-08T17:54:44Z",
     },
     Vector {
@@ -71,6 +88,7 @@ const VECTORS: [Vector; 6] = [
         merchant_id: "",
         token: include_bytes!(file!("processout-ec-token.json")),
         pair: None,
+        minor: 100,
         signed_at: "2017-02-01T18:45:06Z",
     },
     Vector {
@@ -78,6 +96,7 @@ const VECTORS: [Vector; 6] = [
         merchant_id: "",
         token: include_bytes!(file!("processout-rsa-token.json")),
         pair: None,
+        minor: 100,
         signed_at: "2017-02-01T21:56:53Z",
     },
 ];
@@ -117,7 +136,7 @@ fn the_pinned_root_is_apples() {
 
 #[test]
 fn published_tokens_hold_at_their_time() {
-    // Signature, chain and freshness of all six; where the key is published, it opens to 1.00 USD.
+    // Signature, chain and freshness of all; where the key is published, it opens to its amount in USD and to no other.
     for vector in &VECTORS {
         let now = at(vector.signed_at);
         Token::read(vector.token)
@@ -126,10 +145,11 @@ fn published_tokens_hold_at_their_time() {
             .unwrap_or_else(|why| panic!("{}: {why}", vector.name));
         match vector.pair {
             Some(_) => {
-                let once_key = verify(vector, 100, "USD", now).unwrap_or_else(|why| panic!("{}: {why}", vector.name));
+                let once_key =
+                    verify(vector, vector.minor, "USD", now).unwrap_or_else(|why| panic!("{}: {why}", vector.name));
                 assert_eq!(once_key.len(), 64, "{}", vector.name);
-                assert_eq!(verify(vector, 101, "USD", now), Err(Refused::Amount), "{}", vector.name);
-                assert_eq!(verify(vector, 100, "CAD", now), Err(Refused::Currency), "{}", vector.name);
+                assert_eq!(verify(vector, vector.minor + 1, "USD", now), Err(Refused::Amount), "{}", vector.name);
+                assert_eq!(verify(vector, vector.minor, "CAD", now), Err(Refused::Currency), "{}", vector.name);
             }
             None => assert_eq!(verify(vector, 100, "USD", now), Err(Refused::UnknownCertificate), "{}", vector.name),
         }
