@@ -68,7 +68,7 @@ fn store_small() {
     }
     assert!(number(&report, "/figures/calm_p99_us/0") > 0 && number(&report, "/figures/filled_bytes") > 0);
     let ratios = report["ratios"].as_array().expect("ratios");
-    assert_eq!(ratios.len(), 6, "{ratios:#?}");
+    assert_eq!(ratios.len(), 8, "{ratios:#?}");
 }
 
 /// Fails unless every ratio whose name begins so is as wanted, and there are so many.
@@ -99,6 +99,16 @@ fn a_small_flood_passes() {
     let crowds = report["tables"].as_array().expect("tables").iter().find(|table| table["heading"] == "The crowd");
     let flooders = crowds.and_then(|table| table["rows"][4].as_array()).expect("the flooders' row");
     assert!(flooders[2].as_str().is_some_and(|busy| busy != "0"), "{flooders:?}");
+}
+
+#[test]
+fn signing_small() {
+    // Payments are signed, and so are texts alone.
+    let arguments = ["--callers", "4", "--seconds", "1", "--runs", "1"];
+    let report = run(env!("CARGO_BIN_EXE_signing"), "signing", &arguments);
+    for side in ["payments", "alone"] {
+        assert!(number(&report, &format!("/figures/{side}/0")) > 0, "{report:#}");
+    }
 }
 
 #[test]

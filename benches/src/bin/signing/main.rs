@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use maxpay_benches::process::cpu_time;
-use maxpay_benches::report::{Ratio, Report, Wanted, grouped};
+use maxpay_benches::report::{Chart, Ratio, Report, Scale, Wanted, grouped};
 use maxpay_benches::{Machine, Table, median, per_second, quantile, target_folder};
 use maxpay_engine::clock::System;
 
@@ -114,6 +114,9 @@ fn main() -> Result<(), Failure> {
         ]);
     }
     report.table("Signatures", table);
+    let chart = Chart::quantiles("How long one takes", "µs").scale(Scale::Log);
+    report.chart(chart.measured("payment", &payments.waits_us).measured("signature", &bare.waits_us));
+    report.figure("payments", payments.per_second.clone().into()).figure("alone", bare.per_second.clone().into());
     let (of_payments, alone) = (median(&payments.per_second), median(&bare.per_second));
     let what = "payments signed here over signatures alone";
     report.ratio(Ratio::of(what, "signatures/s", of_payments, alone, Wanted::AtLeast(0.8)));
