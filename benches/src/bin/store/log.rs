@@ -81,6 +81,36 @@ pub fn bare(path: &Path, clock: &System, rounds: Vec<Vec<Batch>>, time: Duration
     Ok(bare)
 }
 
+/// Transitions in one group of a paced log, at most: those of seconds, after which the disk has stopped.
+const DUE_MAX: usize = 1 << 20;
+
+/// Appends so many transitions a second to a new file at `path`, each due at a time of its own, those together that are
+/// due when the sync before has ended. The wait of each, from its time to the end of its sync, in microseconds.
+///
+/// # Errors
+/// Those of the disk.
+pub fn paced(path: &Path, clock: &System, bytes_each: usize, per_second: u64, time: Duration) -> io::Result<Vec<u64>> {
+    let mut file = File::options().append(true).create_new(true).open(path)?;
+    let (begun, mut waits_us, mut bytes) = (clock.now().monotonic, Vec::new(), Vec::new());
+    let since = || u64::try_from(clock.now().monotonic.saturating_sub(begun).as_micros()).unwrap_or(u64::MAX);
+    let due_at = |transition: usize| u64::try_from(transition).unwrap_or(u64::MAX) * 1_000_000 / per_second.max(1);
+    let ends = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    while since() < ends {
+        let (first, now) = (waits_us.len(), since());
+        let due = (first..first + DUE_MAX).take_while(|transition| due_at(*transition) <= now).count();
+        if due == 0 {
+            std::thread::sleep(Duration::from_micros(due_at(first).saturating_sub(now)));
+            continue;
+        }
+        bytes.resize(due * bytes_each, 0xA5);
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        let ended = since();
+        waits_us.extend((first..first + due).map(|transition| ended.saturating_sub(due_at(transition))));
+    }
+    Ok(waits_us)
+}
+
 /// The groups that these batches make when all of them wait: transitions and bytes of each.
 fn encoded(batches: Vec<Batch>) -> Vec<(u64, Vec<u8>)> {
     let (sender, requests) = sync_channel(batches.len());

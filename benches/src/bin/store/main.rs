@@ -59,8 +59,8 @@ medians, with the smallest and largest of the pairs behind it. Groups and bytes 
 of 0.3 s included.
 
 calm: the store at half of its highest rate, each transition at a time of its own whether or not others are late; the wait \
-of 99 in 100 for their commit, against that of the bare log for a group of the same size; the bare log once more beside a \
-file on the same disk that takes 8 MiB and a sync every third of a second, as the store's tables do at that rate: what the \
+of 99 in 100 for their commit, against that of the bare log for a group of the same size; the bare log once more at \
+that rate, each transition at its own time, beside a file on the same disk that takes 8 MiB and a sync every third of a second, as the store's tables do at that rate: what the \
 disk makes of two files, without a store.
 
 The allocator is the system's, which an embedding service has unless it brings another. With the server's (mimalloc) store \

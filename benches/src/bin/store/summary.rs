@@ -42,6 +42,13 @@ impl Summary {
         }
     }
 
+    /// Bytes of a transition, the mean of all groups.
+    #[must_use]
+    pub fn bytes_each(&self) -> usize {
+        let sum = |of: fn(&Group) -> u64| self.groups.iter().map(of).sum::<u64>();
+        usize::try_from(sum(|group| group.bytes) / sum(|group| group.transitions).max(1)).unwrap_or(usize::MAX)
+    }
+
     /// Transitions of a group, the median.
     #[must_use]
     pub fn group_median(&self) -> u64 {
