@@ -95,7 +95,7 @@ async fn may_leave(inner: &Inner, asked: &Asked, job: Option<&Job>) -> Result<()
 }
 
 /// Does something anew while the pool for such work is full: that says nothing about the call.
-async fn patiently<T, F: Future<Output = Result<T, Error>>>(work: impl Fn() -> F) -> Result<T, Error> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(work: impl Fn() -> F) -> Result<T, Error> {
     let mut wait = FIRST_WAIT;
     for _ in 0..PATIENCE {
         match work().await {

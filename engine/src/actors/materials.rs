@@ -10,7 +10,7 @@ use crate::channel::{Call, Interpreted, Material, Prepared, Step};
 use crate::directory::{LoadedAccount, material_note};
 use crate::engine::Inner;
 use crate::machine::transaction::new_attempt;
-use crate::model::{AccountId, AttemptNumber, Currency, Intent, Money, PayerInputs, TransactionId};
+use crate::model::{AccountId, AttemptNumber, Currency, Intent, Money, PayerInputs, Timestamp, TransactionId};
 use crate::store::{Batch, keys};
 
 use super::adapting::prepare;
@@ -93,7 +93,8 @@ impl Materials {
 pub(crate) fn freshen(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) {
     let kept = inner.adapters.named(&account.record.adapter).and_then(|adapter| adapter.manifest().material_kept);
     let (Some(kept), Some(fetched_at), false) = (kept, account.fetched_at, account.material.is_empty()) else { return };
-    if inner.clock.now().wall < fetched_at.after(kept) {
+    let is_old = move |fetched_at: Timestamp, now: Timestamp| now >= fetched_at.after(kept);
+    if !is_old(fetched_at, inner.clock.now().wall) {
         return;
     }
     let Ok(mut past) = inner.materials.turn(account.record.id).try_lock_owned() else { return };
@@ -103,6 +104,12 @@ pub(crate) fn freshen(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) {
     let (inner, account) = (Arc::clone(inner), Arc::clone(account));
     let owner = Arc::clone(&inner);
     owner.commands.spawn(async move {
+        // Whoever noticed it may have held the account since before the fetch that has ended just now.
+        let newest = inner.directory.account(account.record.id).await.ok().flatten();
+        let fetched_at = newest.and_then(|newest| newest.fetched_at);
+        if fetched_at.is_some_and(|fetched_at| !is_old(fetched_at, inner.clock.now().wall)) {
+            return;
+        }
         if let Err(why) = maintain(&inner, &account).await {
             tracing::warn!(account = %account.record.id, %why, "old material was not fetched anew");
             past.failed = Some((inner.clock.now().monotonic, why));
@@ -112,7 +119,7 @@ pub(crate) fn freshen(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) {
 
 async fn maintain(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) -> Result<(), String> {
     let asked = about_account(inner, account)?;
-    match prepare(inner, &asked).await.map_err(|why| why.to_string())? {
+    match calls::patiently(|| prepare(inner, &asked)).await.map_err(|why| why.to_string())? {
         Prepared::Send(request) | Prepared::NeedMaterial(request) => fetch(inner, account, request).await.map(drop),
         Prepared::Done(_) | Prepared::Unsupported => Err("the adapter has no way to fetch it".to_owned()),
     }

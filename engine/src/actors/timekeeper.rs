@@ -143,11 +143,9 @@ impl Timekeeper {
                 return LONGEST_SLEEP;
             }
         }
-        self.fire(inner);
-        let now = inner.clock.now().wall;
+        let fired_at = self.fire(inner);
         let lanes = self.lanes();
-        let next = lanes.iter().filter_map(Lane::next_at).filter(|at| *at > now).min();
-        next.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
+        wait(lanes.iter().filter_map(Lane::next_at), fired_at, inner.clock.now().wall)
     }
 
     async fn read_ahead(&self, inner: &Arc<Inner>, index: usize, from: Due, now: Timestamp) -> Result<(), Error> {
@@ -158,7 +156,8 @@ impl Timekeeper {
         Ok(())
     }
 
-    fn fire(&self, inner: &Arc<Inner>) {
+    /// Fires what is due, as far as there is room. Gives the time by which it was judged.
+    fn fire(&self, inner: &Arc<Inner>) -> Timestamp {
         let now = inner.clock.now();
         let take = |index: usize, room: usize| self.lanes()[index].take_due(now.wall, now.monotonic, room);
         // An account's room is looked up under the lanes' lock, and never the other way round.
@@ -185,6 +184,7 @@ impl Timekeeper {
                 Err(_) => self.not_taken(&[due]),
             }
         }
+        now.wall
     }
 
     fn lanes(&self) -> MutexGuard<'_, [Lane; 3]> {
@@ -208,6 +208,13 @@ impl CommitListener for Timekeeper {
     }
 }
 
+/// How long nothing is to be done, of rows that are due then: those that were due when they were fired wait for room, and
+/// what has become due since is done at once.
+fn wait(next: impl Iterator<Item = Timestamp>, fired_at: Timestamp, now: Timestamp) -> Duration {
+    let next = next.filter(|at| *at > fired_at).min();
+    next.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
+}
+
 /// Rows of one kind from `from` on and not after `to`, as many as fit; and the first row that may be missing.
 fn read_rows(store: &dyn Store, kind: DueKind, from: Due, to: Timestamp) -> Result<(BTreeSet<Due>, Due), Error> {
     let end = Due { at: to.after(Duration::from_millis(1)), ..first() };
@@ -224,5 +231,29 @@ fn read_rows(store: &dyn Store, kind: DueKind, from: Due, to: Timestamp) -> Resu
             return Ok((rows, known_to));
         }
         next = [&last[..], &[0]].concat();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_due_while_others_are_fired_does_not_wait() {
+        // Rows due at these moments, when the others were fired, what time it is by then: how long nothing is done.
+        let table: [(&[u64], u64, u64, u64); 7] = [
+            (&[], 100, 100, 1_000),
+            (&[130], 100, 100, 30),
+            (&[130, 110, 400], 100, 105, 5),
+            (&[5_000], 100, 100, 1_000),
+            (&[101], 100, 101, 0),
+            (&[101], 100, 150, 0),
+            (&[100], 100, 150, 1_000),
+        ];
+        for (due, fired_at, now, wanted) in table {
+            let at = Timestamp::from_millis;
+            let waits = wait(due.iter().copied().map(at), at(fired_at), at(now));
+            assert_eq!(waits, Duration::from_millis(wanted), "{due:?}, fired at {fired_at}, now {now}");
+        }
     }
 }
