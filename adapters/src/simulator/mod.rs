@@ -16,6 +16,7 @@ pub mod words;
 use std::time::Duration;
 
 use maxpay_engine::channel::http::HttpReply;
+use maxpay_engine::model::Timestamp;
 
 pub use client::{Host, InProcess};
 pub use faults::{FaultPlan, How, Rule, When};
@@ -48,4 +49,12 @@ impl Served {
             Self::Lost | Self::NotSent => None,
         }
     }
+}
+
+/// A moment as the `date` header of an answer tells it.
+#[must_use]
+pub fn http_date(now: Timestamp) -> String {
+    let millis = i64::try_from(now.millis()).expect("bounded by the year 9999");
+    let moment = jiff::Timestamp::from_millisecond(millis).expect("bounded by the year 9999");
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).unwrap_or_default()
 }

@@ -190,12 +190,17 @@ pub(super) struct Inbox(Arc<Mutex<Vec<Notice>>>);
 
 impl Inbox {
     /// Takes notices, and acknowledges each with these bytes.
-    pub fn sink(&self, acknowledgement: &'static [u8]) -> NotificationSink {
-        let notices = Arc::clone(&self.0);
+    pub fn sink(&self, acknowledgement: impl Into<Bytes>) -> NotificationSink {
+        let (notices, acknowledgement) = (Arc::clone(&self.0), acknowledgement.into());
         Arc::new(move |notice| {
             notices.lock().expect("no test panics in it").push(notice);
-            std::future::ready(Ok(NoticeReply { status: 200, body: acknowledgement.into() })).boxed()
+            std::future::ready(Ok(NoticeReply { status: 200, body: acknowledgement.clone() })).boxed()
         })
+    }
+
+    /// How many came.
+    pub fn count(&self) -> usize {
+        self.0.lock().expect("no test panics in it").len()
     }
 
     /// The newest.

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use maxpay_engine::channel::http::HttpReply;
-use maxpay_engine::model::{CallKind, Timestamp};
+use maxpay_engine::model::CallKind;
 use serde_json::{Map, Value, json};
 
 use crate::parts::form::escaped;
 use crate::parts::{beijing, canonical};
-use crate::simulator::{How, LedgerError, Served, When};
+use crate::simulator::{How, LedgerError, Served, When, http_date};
 
 use super::super::request::{CERTIFICATE, CLOSE, PRECREATE, QUERY, REFUND, REFUND_QUERY};
 use super::super::signed::request_text;
@@ -180,12 +180,6 @@ fn call_of(method: &str) -> CallKind {
         REFUND_QUERY => CallKind::QueryRefund,
         _ => CallKind::Maintain,
     }
-}
-
-fn http_date(now: Timestamp) -> String {
-    let millis = i64::try_from(now.millis()).expect("bounded by the year 9999");
-    let moment = jiff::Timestamp::from_millisecond(millis).expect("bounded by the year 9999");
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).unwrap_or_default()
 }
 
 fn plain(status: u16, text: &str) -> Served {

@@ -7,7 +7,7 @@ use maxpay_engine::model::{CallKind, Timestamp};
 use crate::parts::form::escaped;
 use crate::parts::rsa::PublicKey;
 use crate::parts::x509::Certificate;
-use crate::simulator::{How, LedgerError, Served, When};
+use crate::simulator::{How, LedgerError, Served, When, http_date};
 
 use super::super::message::{Message, RSA};
 use super::super::request::{APP_ORDER, BACK, FRONT, QUERY, TYPE_QUERY, TYPE_REFUND, VERSION};
@@ -178,10 +178,7 @@ fn call_of(path: &str, message: &Message) -> CallKind {
 }
 
 fn with_date(status: u16, content_type: &str, body: impl Into<Bytes>, now: Timestamp) -> HttpReply {
-    let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
-    let moment = i64::try_from(now.millis()).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    let date = moment.and_then(|at| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
-    headers.extend(date.map(|date| ("date".to_owned(), date)));
+    let headers = vec![("content-type".to_owned(), content_type.to_owned()), ("date".to_owned(), http_date(now))];
     HttpReply { status, headers, body: body.into() }
 }
 

@@ -6,7 +6,10 @@ use maxpay_engine::model::{Currency, Money, Timestamp};
 
 use crate::simulator::{Changes, Ledger, LedgerError, due_key};
 
-use super::rows::{Due, LedgerRow, Order, OrderState, QueuedNotice, Refund, order_key, payment_key, refund_number_key};
+use super::rows::{
+    Dialect, Due, LedgerRow, Order, OrderState, QueuedNotice, Refund, order_key, payment_key, refund_number_key,
+};
+use super::v2;
 
 const SEQUENCE: &str = "meta/sequence";
 /// The provider closes an unpaid order by itself after so long.
@@ -104,13 +107,17 @@ impl<'l> Books<'l> {
 
     /// The notice that tells of a payment.
     pub fn payment_notice(order: &Order, index: usize) -> QueuedNotice {
-        let content = serde_json::to_string(&order.told(index, false)).expect("a struct of texts and numbers");
+        let content = match order.dialect {
+            Dialect::V2 { .. } => v2::of_payment(order, index),
+            Dialect::V3 => serde_json::to_string(&order.told(index, false)).expect("a struct of texts and numbers"),
+        };
         QueuedNotice {
             url: order.notify_url.clone(),
             mchid: order.mchid.clone(),
             event: "TRANSACTION.SUCCESS".to_owned(),
             content,
             kind: "transaction".to_owned(),
+            dialect: order.dialect.clone(),
             probe: false,
             forged: false,
             tries: 0,
@@ -123,8 +130,12 @@ impl<'l> Books<'l> {
             url: refund.notify_url.clone(),
             mchid: refund.mchid.clone(),
             event: format!("REFUND.{}", refund.state.name()),
-            content: refund.noticed().to_string(),
+            content: match refund.dialect {
+                Dialect::V2 { .. } => v2::of_refund(refund),
+                Dialect::V3 => refund.noticed().to_string(),
+            },
             kind: "refund".to_owned(),
+            dialect: refund.dialect.clone(),
             probe: false,
             forged: false,
             tries: 0,

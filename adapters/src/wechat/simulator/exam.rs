@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::{NamedAction, PayerAction};
+use maxpay_engine::model::PayerAction;
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ use super::super::codes::ADAPTER;
 use super::super::signature::client_text;
 use super::books::Books;
 use super::keys::{KeyPair, ProviderKeys};
-use super::rows::{LedgerRow, OrderState, RefundState};
+use super::rows::{LedgerRow, OrderState, QueuedNotice, RefundState};
 use super::{IN_PROCESS, Merchant as Enrolled, PayerCommand, Simulator, SimulatorClient, SimulatorParts};
 
 const FIRST: &str = "1900000109";
@@ -64,13 +64,12 @@ impl Candidate for WeChatCandidate {
     }
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
-        let pool = pool();
         let simulator = Simulator::open(SimulatorParts {
             base_url: IN_PROCESS.to_owned(),
             ledger: stage.ledger,
             clock: stage.clock,
             entropy: stage.entropy,
-            keys: ProviderKeys::new(pool.public.clone(), vec![pool.platform[0].clone()]),
+            keys: provider_keys(),
         });
         for merchant in [Merchant::First, Merchant::Other] {
             simulator.enrol(enrolled(merchant));
@@ -95,21 +94,26 @@ fn pool() -> &'static Pool {
     })
 }
 
-fn mchid(merchant: Merchant) -> &'static str {
+/// What the provider begins with.
+pub(super) fn provider_keys() -> ProviderKeys {
+    ProviderKeys::new(pool().public.clone(), vec![pool().platform[0].clone()])
+}
+
+pub(super) fn mchid(merchant: Merchant) -> &'static str {
     match merchant {
         Merchant::First => FIRST,
         Merchant::Other => OTHER,
     }
 }
 
-fn appid(merchant: Merchant) -> &'static str {
+pub(super) fn appid(merchant: Merchant) -> &'static str {
     match merchant {
         Merchant::First => "wxd678efh567hg6787",
         Merchant::Other => "wxd678efh567hg6788",
     }
 }
 
-fn key(merchant: Merchant) -> &'static KeyPair {
+pub(super) fn key(merchant: Merchant) -> &'static KeyPair {
     match merchant {
         Merchant::First => &pool().merchants[0],
         Merchant::Other => &pool().merchants[1],
@@ -164,60 +168,21 @@ impl Provider for Examined {
     }
 
     fn play(&self, number: &str, play: Play<'_>) -> Result<(), String> {
-        let command = match play {
-            Play::Open(action) => return self.opened(number, action),
-            Play::Pay => PayerCommand::Pay,
-            Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
-            Play::Decline => return Err("a declined try is not told of".to_owned()),
-            Play::PayLate => PayerCommand::PayLate,
-            Play::Return => PayerCommand::Refund,
-        };
-        self.simulator.payer(number, command).map(drop).map_err(|why| why.to_string())
+        match play {
+            Play::Open(action) => opened(&self.simulator, number, |handle| opens(handle, &action.action)),
+            Play::Pay | Play::PayOther(_) | Play::Decline | Play::PayLate | Play::Return => {
+                played(&self.simulator, number, play)
+            }
+        }
     }
 
     fn notice(&self, about: About<'_>, seal: Seal) -> Option<RawNotification> {
-        let mut queued = {
-            let _visit = self.simulator.enter();
-            let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
-            match about {
-                About::Order(number) | About::Unmapped(number) => {
-                    let mut order = books.order(number, FIRST).ok()??;
-                    if order.payments.is_empty() {
-                        if seal != Seal::Stranger && matches!(about, About::Order(_)) {
-                            return None;
-                        }
-                        order.pay(order.amount, self.simulator.now());
-                    }
-                    if seal == Seal::OtherMerchant {
-                        OTHER.clone_into(&mut order.mchid);
-                        appid(Merchant::Other).clone_into(&mut order.appid);
-                    }
-                    Books::payment_notice(&order, 0)
-                }
-                About::Refund(number) => {
-                    let mut refund = books.refund(FIRST, number).ok()??;
-                    if refund.state == RefundState::Processing {
-                        if seal != Seal::Stranger {
-                            return None;
-                        }
-                        refund.state = RefundState::Success;
-                    }
-                    if seal == Seal::OtherMerchant {
-                        OTHER.clone_into(&mut refund.mchid);
-                    }
-                    Books::refund_notice(&refund)
-                }
-            }
-        };
+        let mut queued = queued(&self.simulator, about, seal)?;
         if matches!(about, About::Unmapped(_)) {
             "TRANSACTION.SEIZED".clone_into(&mut queued.event);
         }
-        queued.forged = seal == Seal::Stranger;
         queued.probe = seal == Seal::Probe;
-        // Sealed for the first merchant, whoever it speaks of: otherwise it would not open at all.
-        FIRST.clone_into(&mut queued.mchid);
-        let notice = self.simulator.written(&queued)?;
-        Some(RawNotification { headers: notice.headers, query: String::new(), body: notice.body })
+        sent(&self.simulator, &queued)
     }
 
     fn is_acknowledged(&self, answer: &Acknowledgement) -> bool {
@@ -232,33 +197,11 @@ impl Provider for Examined {
     }
 
     fn tick(&self) {
-        // Without a sink nothing is waited for, so it is ready at once.
-        let ticked = self.simulator.tick(self.simulator.now()).now_or_never();
-        if let Some(Err(error)) = ticked {
-            tracing::error!(%error, "the simulated provider cannot use its books");
-        }
+        tick(&self.simulator);
     }
 
     fn books(&self) -> Vec<BookOrder> {
-        self.simulator.ledger().unwrap_or_default().into_iter().map(book).collect()
-    }
-}
-
-impl Examined {
-    /// The phone or the page checks what it is handed: that the merchant signed it, over a handle of this order. An older
-    /// handle opens the same order; whether it can still be paid by it is the provider's matter.
-    fn opened(&self, number: &str, named: &NamedAction) -> Result<(), String> {
-        let order = {
-            let _visit = self.simulator.enter();
-            let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
-            let order = books.order(number, FIRST).map_err(|why| why.to_string())?;
-            order.ok_or("the order is not known")?
-        };
-        if order.handles().any(|handle| opens(&handle, &named.action)) {
-            Ok(())
-        } else {
-            Err("it opens nothing, or another order, or its signature is wrong".to_owned())
-        }
+        books(&self.simulator)
     }
 }
 
@@ -283,6 +226,89 @@ fn opens(handle: &str, action: &PayerAction) -> bool {
     let wanted = if is_app { prepay } else { format!("prepay_id={prepay}") };
     let text = client_text(appid, timestamp, nonce, last);
     last == wanted && key(Merchant::First).public.verifies_sha256_base64(text.as_bytes(), signature)
+}
+
+/// Everything that is played but opening.
+pub(super) fn played(simulator: &Simulator, number: &str, play: Play<'_>) -> Result<(), String> {
+    let command = match play {
+        Play::Pay => PayerCommand::Pay,
+        Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
+        Play::PayLate => PayerCommand::PayLate,
+        Play::Return => PayerCommand::Refund,
+        Play::Decline | Play::Open(_) => return Err("a declined try is not told of".to_owned()),
+    };
+    simulator.payer(number, command).map(drop).map_err(|why| why.to_string())
+}
+
+/// The phone or the page checks what it is handed: that the merchant signed it, over a handle of this order. An older
+/// handle opens the same order; whether it can still be paid by it is the provider's matter.
+pub(super) fn opened(simulator: &Simulator, number: &str, opens: impl Fn(&str) -> bool) -> Result<(), String> {
+    let order = {
+        let _visit = simulator.enter();
+        let mut books = Books::open(&simulator.ledger, simulator.now());
+        let order = books.order(number, FIRST).map_err(|why| why.to_string())?;
+        order.ok_or("the order is not known")?
+    };
+    if order.handles().any(|handle| opens(&handle)) {
+        Ok(())
+    } else {
+        Err("it opens nothing, or another order, or its signature is wrong".to_owned())
+    }
+}
+
+/// The notice that would leave, sealed for the first merchant, whoever it speaks of: otherwise it would not open at all.
+pub(super) fn queued(simulator: &Simulator, about: About<'_>, seal: Seal) -> Option<QueuedNotice> {
+    let _visit = simulator.enter();
+    let mut books = Books::open(&simulator.ledger, simulator.now());
+    let mut queued = match about {
+        About::Order(number) | About::Unmapped(number) => {
+            let mut order = books.order(number, FIRST).ok()??;
+            if order.payments.is_empty() {
+                if seal != Seal::Stranger && matches!(about, About::Order(_)) {
+                    return None;
+                }
+                order.pay(order.amount, simulator.now());
+            }
+            if seal == Seal::OtherMerchant {
+                OTHER.clone_into(&mut order.mchid);
+                appid(Merchant::Other).clone_into(&mut order.appid);
+            }
+            Books::payment_notice(&order, 0)
+        }
+        About::Refund(number) => {
+            let mut refund = books.refund(FIRST, number).ok()??;
+            if refund.state == RefundState::Processing {
+                if seal != Seal::Stranger {
+                    return None;
+                }
+                refund.state = RefundState::Success;
+            }
+            if seal == Seal::OtherMerchant {
+                OTHER.clone_into(&mut refund.mchid);
+            }
+            Books::refund_notice(&refund)
+        }
+    };
+    queued.forged = seal == Seal::Stranger;
+    FIRST.clone_into(&mut queued.mchid);
+    Some(queued)
+}
+
+pub(super) fn sent(simulator: &Simulator, queued: &QueuedNotice) -> Option<RawNotification> {
+    let notice = simulator.written(queued)?;
+    Some(RawNotification { headers: notice.headers, query: String::new(), body: notice.body })
+}
+
+pub(super) fn tick(simulator: &Simulator) {
+    // Without a sink nothing is waited for, so it is ready at once.
+    let ticked = simulator.tick(simulator.now()).now_or_never();
+    if let Some(Err(error)) = ticked {
+        tracing::error!(%error, "the simulated provider cannot use its books");
+    }
+}
+
+pub(super) fn books(simulator: &Simulator) -> Vec<BookOrder> {
+    simulator.ledger().unwrap_or_default().into_iter().map(book).collect()
 }
 
 fn book(row: LedgerRow) -> BookOrder {

@@ -1,4 +1,5 @@
-//! WeChat Pay's side of API v3: stateful, as strict as the provider, with its rules of repetition.
+//! WeChat Pay's side of API v3 and, behind a door of its own ([`v2`]), of v2: stateful, as strict as the provider, with
+//! its rules of repetition. An order is told of in the dialect it was made in.
 //!
 //! It keeps a ledger of its own and a clock that is handed in, opens no socket and sends nothing by itself:
 //! [`Simulator::handle`] answers requests that a server or [`SimulatorClient`] brings, [`Simulator::tick`] does what has fallen
@@ -10,12 +11,15 @@ mod client;
 mod door;
 #[cfg(feature = "conformance")]
 mod exam;
+mod faulted;
 mod keys;
 mod notices;
 mod payer;
 mod provider;
 mod rows;
+mod rules;
 mod service;
+pub mod v2;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -49,6 +53,7 @@ pub struct Simulator {
     base_url: String,
     keys: Mutex<ProviderKeys>,
     merchants: Mutex<BTreeMap<String, Merchant>>,
+    merchants_v2: Mutex<BTreeMap<String, v2::Merchant>>,
     faults: FaultPlan,
     refund_plans: Mutex<VecDeque<RefundPlan>>,
     sink: Mutex<Option<NotificationSink>>,
@@ -117,6 +122,7 @@ impl Simulator {
             base_url: parts.base_url.trim_end_matches('/').to_owned(),
             keys: Mutex::new(parts.keys),
             merchants: Mutex::default(),
+            merchants_v2: Mutex::default(),
             faults: FaultPlan::default(),
             refund_plans: Mutex::default(),
             sink: Mutex::new(None),

@@ -14,7 +14,8 @@ use super::super::signature::{PROBE, SIGNATURE};
 use super::super::wire::{NoticeBody, Resource};
 use super::Simulator;
 use super::books::Books;
-use super::rows::{Due, QueuedNotice};
+use super::rows::{Dialect, Due, QueuedNotice};
+use super::v2;
 
 /// Things done in one tick at most; the rest is due still.
 const TICK_MAX: usize = 64;
@@ -23,8 +24,8 @@ const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Simulator {
     /// Does what has fallen due by `now`, at most 64 things: refunds that are decided, and notices, sent all at once and
-    /// kept for another try unless they are acknowledged (200 or 204). Returns how much was done; 0: nothing is due, or
-    /// there are only notices and no sink.
+    /// kept for another try unless they are acknowledged (200 or 204; in v2 by its XML). Returns how much was done; 0:
+    /// nothing is due, or there are only notices and no sink.
     ///
     /// # Errors
     /// The ledger does not answer. Nothing is lost: it is due still.
@@ -87,7 +88,10 @@ impl Simulator {
             Some(notice) => {
                 let late = self.clock.sleep(ACKNOWLEDGE_LIMIT);
                 match select(sink(notice), late).await {
-                    Either::Left((Ok(reply), _)) => matches!(reply.status, 200 | 204),
+                    Either::Left((Ok(reply), _)) => match queued.dialect {
+                        Dialect::V3 => matches!(reply.status, 200 | 204),
+                        Dialect::V2 { .. } => v2::is_acknowledged(reply.status, &reply.body),
+                    },
                     Either::Left((Err(reason), _)) => {
                         tracing::debug!(%reason, "a simulated notice did not arrive");
                         false
@@ -115,6 +119,9 @@ impl Simulator {
 
     /// The notice as it leaves now. `None`: the merchant is not known, so nothing can be sealed for it.
     pub(super) fn written(&self, queued: &QueuedNotice) -> Option<Notice> {
+        if let Dialect::V2 { sign_type } = &queued.dialect {
+            return self.written_v2(queued, sign_type);
+        }
         let merchant = self.merchant(&queued.mchid)?;
         let keys = self.keys();
         let body = NoticeBody {

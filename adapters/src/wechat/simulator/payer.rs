@@ -7,8 +7,8 @@ use crate::simulator::words::Word;
 
 use super::Simulator;
 use super::books::Books;
-use super::provider::accept;
-use super::rows::{Due, LedgerRow, Order, OrderState, RefundState};
+use super::rows::{Dialect, Due, LedgerRow, Order, OrderState, RefundState};
+use super::rules;
 
 /// How long the newest handle of an H5 order opens it.
 const H5_LIFE: Duration = Duration::from_mins(5);
@@ -139,6 +139,9 @@ fn act(books: &mut Books<'_>, order: &mut Order, command: PayerCommand) -> Resul
         PayerCommand::NotifyTwice if order.state == OrderState::Paid => tell(books, order, Told::Twice)?,
         PayerCommand::NotifyTwice => pay(books, order, amount, Told::Twice)?,
         PayerCommand::NotifyNever => pay(books, order, amount, Told::Never)?,
+        PayerCommand::Probe if order.dialect != Dialect::V3 => {
+            return Err(PayerError::Refused("this dialect has no such test"));
+        }
         PayerCommand::NotifyForged | PayerCommand::Probe => {
             // It says paid whatever the books say.
             let mut lie = order.clone();
@@ -197,7 +200,7 @@ fn tell(books: &mut Books<'_>, order: &Order, told: Told) -> Result<(), PayerErr
     Ok(())
 }
 
-/// The console's refund has a number of the provider's own and no notify address.
+/// What is left of the first payment goes back.
 fn give_back(books: &mut Books<'_>, order: &mut Order) -> Result<(), PayerError> {
     let Some(first) = order.payments.first().cloned() else { return Err(PayerError::Refused("nothing was paid")) };
     let refunds = books.refunds(order)?;
@@ -208,10 +211,5 @@ fn give_back(books: &mut Books<'_>, order: &mut Order) -> Result<(), PayerError>
     if rest == 0 {
         return Err(PayerError::Refused("it was given back before"));
     }
-    let paid = (first.transaction_id, first.amount, rest);
-    let mut refund = accept(books, order, "", "", String::new(), paid, RefundState::Processing)?;
-    refund.state = RefundState::Success;
-    refund.done_at = Some(books.now);
-    books.put_refund(&refund);
-    Ok(())
+    Ok(rules::give_back(books, order, (first.transaction_id, first.amount), rest)?)
 }

@@ -1,92 +1,74 @@
 //! The requests of the dialect: who asks is proved, then order, query, close, refund and certificates are executed.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use maxpay_engine::channel::http::HttpReply;
 use maxpay_engine::model::Timestamp;
 
 use crate::parts::digest::sha256;
-use crate::simulator::{How, LedgerError, Served, When};
+use crate::simulator::{LedgerError, Served};
 
 use super::super::wire::{self, CertificateBody, CertificatesBody, CloseBody, CreatedBody, OrderBody, RefundBody};
 use super::asked::Asked;
 use super::books::Books;
 use super::door::{Executed, unsigned};
-use super::keys::KeyPair;
-use super::rows::{Due, Order, OrderState, Refund, RefundState};
-use super::{Merchant, RefundPlan, Simulator};
+use super::faulted::{self, Hand};
+use super::rows::{Dialect, OrderState};
+use super::rules::{self, Unordered, Unrefunded, Wanted, WantedRefund};
+use super::{Merchant, Simulator};
 
 /// Longest body of a request, in bytes.
 const BODY_MAX: usize = 64 * 1024;
-/// Between two refunds of one order.
-const REFUND_GAP: Duration = Duration::from_mins(1);
-const REFUNDS_MAX: usize = 50;
-/// How long after a payment refunds are taken.
-const REFUND_WINDOW: Duration = Duration::from_hours(365 * 24);
-/// How long a refund is under way.
-const REFUND_TAKES: Duration = Duration::from_secs(3);
-/// A time_expire sooner than this is moved.
-const LIFE_MIN: Duration = Duration::from_mins(1);
 
 impl Simulator {
-    /// Serves one request: `target` is the path with its query, as the client sent it or with the base address's own path
-    /// taken off. Header names are compared without case. What was executed is durable when this returns.
-    pub fn handle(&self, method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> Served {
+    /// Serves one request, of v3 or of v2: `target` is the path with its query, as the client sent it or with the base
+    /// address's own path taken off; `identity` the certificate the client proved itself with in the TLS handshake, DER.
+    /// Header names are compared without case. What was executed is durable when this returns.
+    pub fn handle(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        identity: Option<&[u8]>,
+    ) -> Served {
+        if target.contains("/v3/") {
+            self.handle_v3(method, target, headers, body)
+        } else {
+            self.handle_v2(method, target, body, identity)
+        }
+    }
+
+    fn handle_v3(&self, method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> Served {
         let Some(asked) = Asked::read(method, target) else {
-            return plain(404, "there is nothing here");
+            return faulted::plain(404, "there is nothing here");
         };
         if body.len() > BODY_MAX {
-            return plain(413, "the request is too long");
+            return faulted::plain(413, "the request is too long");
         }
         let fault = self.faults.take(asked.call(), &asked.number(body));
-        if let Some((When::BeforeExecution, how)) = fault {
-            match how {
-                How::NotSent => return Served::NotSent,
-                How::Lost => return Served::Lost,
-                How::Status(status) => return plain(status, "a gateway says no"),
-                How::Garbage => return plain(200, "\u{1}\u{2}<<<not an answer"),
-                How::Busy | How::Late(_) | How::Duplicated | How::Unsigned | How::Forged => {}
-            }
+        if let Some(served) = faulted::on_the_way_in(fault) {
+            return served;
         }
         let merchant = match self.at_the_door(method, target, headers, body) {
             Ok(merchant) => merchant,
             Err(why) => return Served::Reply(unsigned(&Executed::refuse(401, "SIGN_ERROR", why))),
         };
         let (serial, key) = self.answering(headers);
-        if let Some((When::BeforeExecution, How::Busy)) = fault {
-            let busy = Executed::refuse(429, "FREQUENCY_LIMITED", "频率限制");
-            return Served::Reply(self.reply(&serial, &key, &busy));
-        }
-        let mut executed = self.execute(&asked, &merchant, body);
-        if matches!(fault, Some((_, How::Duplicated))) {
-            executed = self.execute(&asked, &merchant, body);
-        }
-        match executed {
-            Ok(executed) => self.answer(&serial, &key, &executed, fault.map(|(_, how)| how)),
-            Err(error) => {
-                tracing::error!(%error, "the simulated provider cannot use its books");
-                Served::Reply(self.reply(&serial, &key, &Executed::refuse(500, "SYSTEM_ERROR", "系统错误")))
-            }
-        }
-    }
-
-    fn answer(&self, serial: &str, key: &KeyPair, executed: &Executed, fault: Option<How>) -> Served {
-        match fault {
-            None | Some(How::Duplicated | How::NotSent | How::Busy) => Served::Reply(self.reply(serial, key, executed)),
-            Some(How::Lost) => Served::Lost,
-            Some(How::Late(wait)) => Served::Late(wait, self.reply(serial, key, executed)),
-            Some(How::Status(status)) => plain(status, "a gateway says no"),
-            Some(How::Garbage) => plain(200, "\u{1}\u{2}<<<not an answer"),
-            Some(How::Unsigned) => Served::Reply(unsigned(executed)),
-            Some(How::Forged) => {
-                // The stranger signs with a merchant's key, under the provider's name.
+        let busy = || Executed::refuse(429, "FREQUENCY_LIMITED", "频率限制");
+        let executed = faulted::executed(fault, busy, || self.execute(&asked, &merchant, body));
+        let executed = executed.unwrap_or_else(|error| {
+            tracing::error!(%error, "the simulated provider cannot use its books");
+            Executed::refuse(500, "SYSTEM_ERROR", "系统错误")
+        });
+        faulted::on_the_way_out(fault, |hand| match hand {
+            Hand::Own => self.reply(&serial, &key, &executed),
+            Hand::Nobody => unsigned(&executed),
+            // The stranger signs with a merchant's key, under the provider's name.
+            Hand::Stranger => {
                 let merchants = self.merchants.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let stranger = merchants.values().find_map(|merchant| merchant.api_keys.first().cloned());
                 drop(merchants);
-                Served::Reply(self.reply(serial, &stranger.unwrap_or_else(|| key.clone()), executed))
+                self.reply(&serial, &stranger.unwrap_or_else(|| key.clone()), &executed)
             }
-        }
+        })
     }
 
     fn execute(&self, asked: &Asked<'_>, merchant: &Merchant, body: &[u8]) -> Result<Executed, LedgerError> {
@@ -144,103 +126,32 @@ impl Simulator {
         asked: &RefundBody,
         body: &[u8],
     ) -> Result<Executed, LedgerError> {
-        let content = hex::encode(sha256(body));
-        if let Some(before) = books.refund(&merchant.mchid, &asked.out_refund_no)? {
-            return Ok(if before.content == content {
-                Executed::json(200, &before.told())
-            } else {
-                invalid("退款单号已存在，参数与首次请求时不一致")
-            });
-        }
-        let Some(mut order) = books.order_of(&merchant.mchid, &asked.transaction_id)? else {
-            return Ok(Executed::refuse(404, "RESOURCE_NOT_EXISTS", "订单不存在"));
-        };
-        let Some(paid) = order.payments.iter().find(|paid| paid.transaction_id == asked.transaction_id).cloned() else {
-            return Ok(Executed::refuse(404, "RESOURCE_NOT_EXISTS", "订单不存在"));
-        };
-        let refunds = books.refunds(&order)?;
-        let of_it = refunds
-            .iter()
-            .filter(|refund| refund.transaction_id == asked.transaction_id && refund.state != RefundState::Closed);
-        let before: u64 = of_it.map(|refund| refund.amount).sum();
         if !is_number(&asked.out_refund_no) || asked.amount.refund == 0 || asked.amount.currency != "CNY" {
             return Ok(Executed::refuse(400, "PARAM_ERROR", "参数错误"));
         }
-        if asked.amount.total != paid.amount {
-            return Ok(invalid("订单金额与原订单不符"));
-        }
-        if before.saturating_add(asked.amount.refund) > paid.amount {
-            return Ok(invalid("申请退款金额大于订单可退金额"));
-        }
-        if books.now.since(paid.at) > REFUND_WINDOW || refunds.len() >= REFUNDS_MAX {
-            return Ok(invalid("订单已超过可退款的期限或次数"));
-        }
-        if order.refunded_at.is_some_and(|at| books.now.since(at) < REFUND_GAP) {
-            return Ok(Executed::refuse(429, "FREQUENCY_LIMITED", "同一笔订单多次退款的请求需相隔1分钟"));
-        }
-        let plan = self.refund_plans.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
-        let ends = match plan {
-            None | Some(RefundPlan::AcceptedAs429) => RefundState::Success,
-            Some(RefundPlan::Ends(state)) => state,
-            Some(RefundPlan::NotEnough) => {
-                return Ok(Executed::refuse(403, "NOT_ENOUGH", "基本账户余额不足，请充值后重新发起"));
-            }
-            Some(RefundPlan::Refused429) => return Ok(Executed::refuse(429, "FREQUENCY_LIMITED", "频率限制")),
+        let wanted = WantedRefund {
+            number: &asked.out_refund_no,
+            transaction_id: &asked.transaction_id,
+            total: asked.amount.total,
+            amount: asked.amount.refund,
+            notify_url: &asked.notify_url,
+            content: hex::encode(sha256(body)),
+            dialect: Dialect::V3,
         };
-        let refund = accept(
-            books,
-            &mut order,
-            &asked.out_refund_no,
-            &asked.notify_url,
-            content,
-            (paid.transaction_id, paid.amount, asked.amount.refund),
-            ends,
-        )?;
-        Ok(match plan {
-            Some(RefundPlan::AcceptedAs429) => Executed::refuse(429, "FREQUENCY_LIMITED", "频率限制"),
-            None | Some(RefundPlan::Ends(_) | RefundPlan::NotEnough | RefundPlan::Refused429) => {
-                Executed::json(200, &refund.told())
+        Ok(match self.refund(books, &merchant.mchid, wanted)? {
+            Ok(refund) => Executed::json(200, &refund.told()),
+            Err(Unrefunded::Other) => invalid("退款单号已存在，参数与首次请求时不一致"),
+            Err(Unrefunded::NoPayment) => Executed::refuse(404, "RESOURCE_NOT_EXISTS", "订单不存在"),
+            Err(Unrefunded::OtherTotal) => invalid("订单金额与原订单不符"),
+            Err(Unrefunded::TooMuch { .. }) => invalid("申请退款金额大于订单可退金额"),
+            Err(Unrefunded::TooLate | Unrefunded::TooOften) => invalid("订单已超过可退款的期限或次数"),
+            Err(Unrefunded::TooSoon) => {
+                Executed::refuse(429, "FREQUENCY_LIMITED", "同一笔订单多次退款的请求需相隔1分钟")
             }
+            Err(Unrefunded::NotEnough) => Executed::refuse(403, "NOT_ENOUGH", "基本账户余额不足，请充值后重新发起"),
+            Err(Unrefunded::Busy) => Executed::refuse(429, "FREQUENCY_LIMITED", "频率限制"),
         })
     }
-}
-
-/// Books a refund that is under way. `paid`: of which payment, of how much, and how much goes back.
-pub(super) fn accept(
-    books: &mut Books<'_>,
-    order: &mut Order,
-    number: &str,
-    notify_url: &str,
-    content: String,
-    paid: (String, u64, u64),
-    ends: RefundState,
-) -> Result<Refund, LedgerError> {
-    let (transaction_id, total, amount) = paid;
-    let count = books.refunds(order)?.len();
-    // In the order they were made, by key.
-    let id = format!("5030{count:04}{}", crate::parts::digest::digits(order.handle().as_bytes(), 20));
-    let refund = Refund {
-        mchid: order.mchid.clone(),
-        number: number.to_owned(),
-        order: order.number.clone(),
-        id,
-        transaction_id,
-        amount,
-        total,
-        notify_url: notify_url.to_owned(),
-        content,
-        state: RefundState::Processing,
-        ends,
-        made_at: books.now,
-        done_at: None,
-    };
-    order.refunded_at = Some(books.now);
-    books.put(order);
-    books.put_refund(&refund);
-    if ends != RefundState::Processing {
-        books.queue(REFUND_TAKES, &Due::Settle { key: refund.key() })?;
-    }
-    Ok(refund)
 }
 
 fn take_order(
@@ -259,47 +170,27 @@ fn take_order(
     let Some(expires_at) = expiry(asked, kind) else {
         return Ok(Executed::refuse(400, "PARAM_ERROR", "参数错误"));
     };
-    let content = hex::encode(sha256(&[kind.as_bytes(), b"\n", body].concat()));
-    let mut order = match books.order(&asked.out_trade_no, &merchant.mchid)? {
-        Some(before) if before.state == OrderState::Paid => return Ok(invalid("该订单已支付")),
-        Some(before) if before.state == OrderState::Closed => {
-            return Ok(Executed::refuse(400, "ORDER_CLOSED", "该订单已失效"));
-        }
-        Some(before) if before.content != content => return Ok(invalid("请求重入时，参数与首次请求时不一致")),
-        Some(before) => before,
-        None => Order {
-            mchid: merchant.mchid.clone(),
-            appid: asked.appid.clone(),
-            number: asked.out_trade_no.clone(),
-            kind: kind.to_owned(),
-            amount: asked.amount.total,
-            notify_url: asked.notify_url.clone(),
-            made_at: books.now,
-            // What is too soon is moved without a word.
-            expires_at: expires_at.max(books.now.after(LIFE_MIN)),
-            content,
-            state: OrderState::NotPaid,
-            payments: Vec::new(),
-            ordered: 0,
-            handle_at: books.now,
-            refunded_at: None,
-        },
+    let wanted = Wanted {
+        mchid: &merchant.mchid,
+        appid: &asked.appid,
+        number: &asked.out_trade_no,
+        kind,
+        amount: asked.amount.total,
+        notify_url: &asked.notify_url,
+        expires_at,
+        content: hex::encode(sha256(&[kind.as_bytes(), b"\n", body].concat())),
+        dialect: Dialect::V3,
     };
-    order.ordered += 1;
-    order.handle_at = books.now;
-    books.put(&order);
-    let handle = order.handle();
-    let prepay = format!("wx{}", &handle[..34]);
+    let order = match rules::order(books, wanted)? {
+        Ok(order) => order,
+        Err(Unordered::Paid) => return Ok(invalid("该订单已支付")),
+        Err(Unordered::Closed) => return Ok(Executed::refuse(400, "ORDER_CLOSED", "该订单已失效")),
+        Err(Unordered::Other) => return Ok(invalid("请求重入时，参数与首次请求时不一致")),
+    };
     let created = match kind {
-        "native" => CreatedBody {
-            code_url: Some(format!("weixin://wxpay/bizpayurl?pr={}", &handle[..9])),
-            ..CreatedBody::default()
-        },
-        "h5" => {
-            let url = format!("https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={prepay}&package=1");
-            CreatedBody { h5_url: Some(url), ..CreatedBody::default() }
-        }
-        _ => CreatedBody { prepay_id: Some(prepay), ..CreatedBody::default() },
+        "native" => CreatedBody { code_url: Some(order.code_url()), ..CreatedBody::default() },
+        "h5" => CreatedBody { h5_url: Some(order.page()), ..CreatedBody::default() },
+        _ => CreatedBody { prepay_id: Some(order.prepay_id()), ..CreatedBody::default() },
     };
     Ok(Executed::json(200, &created))
 }
@@ -338,7 +229,7 @@ fn close(books: &mut Books<'_>, number: &str, merchant: &Merchant) -> Result<Exe
     })
 }
 
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     (6..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'|' | b'*'))
 }
@@ -353,9 +244,4 @@ fn mismatch() -> Executed {
 
 fn invalid(message: &str) -> Executed {
     Executed::refuse(400, "INVALID_REQUEST", message)
-}
-
-pub(super) fn plain(status: u16, text: &str) -> Served {
-    let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
-    Served::Reply(HttpReply { status, headers, body: Bytes::copy_from_slice(text.as_bytes()) })
 }

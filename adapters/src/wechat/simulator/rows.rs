@@ -22,6 +22,20 @@ pub enum OrderState {
     Closed,
 }
 
+/// In which dialect something was asked for: it is told of in the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Dialect {
+    /// JSON.
+    #[default]
+    V3,
+    /// XML.
+    V2 {
+        /// How it is signed.
+        sign_type: String,
+    },
+}
+
 /// An order.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Order {
@@ -45,6 +59,8 @@ pub(super) struct Order {
     pub handle_at: Timestamp,
     /// When a refund of it was last accepted.
     pub refunded_at: Option<Timestamp>,
+    #[serde(default)]
+    pub dialect: Dialect,
 }
 
 /// One payment of an order.
@@ -79,34 +95,57 @@ impl Order {
         (1..=self.ordered).map(|time| self.handle_of(time))
     }
 
+    /// The newest handle as apps and pages get it.
+    pub fn prepay_id(&self) -> String {
+        format!("wx{}", &self.handle()[..34])
+    }
+
+    /// The text of a code to scan, with the newest handle.
+    pub fn code_url(&self) -> String {
+        format!("weixin://wxpay/bizpayurl?pr={}", &self.handle()[..9])
+    }
+
+    /// The page that opens WeChat, with the newest handle.
+    pub fn page(&self) -> String {
+        format!("https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={}&package=1", self.prepay_id())
+    }
+
     fn handle_of(&self, time: u32) -> String {
         hex::encode(sha256(format!("handle/{}/{}/{time}", self.mchid, self.number).as_bytes()))
     }
 
-    /// As a query or a notification tells of it. `refunded`: there is a refund of it.
-    pub fn told(&self, index: usize, refunded: bool) -> TransactionBody {
-        let state = match self.state {
+    /// What kind of order it is, in the word of answers.
+    pub fn trade_type(&self) -> &'static str {
+        match self.kind.as_str() {
+            "app" => "APP",
+            "native" => "NATIVE",
+            "h5" => "MWEB",
+            _ => "JSAPI",
+        }
+    }
+
+    /// Where it stands, in the word of answers. `refunded`: there is a refund of it.
+    pub fn trade_state(&self, refunded: bool) -> &'static str {
+        match self.state {
             OrderState::NotPaid => "NOTPAY",
             OrderState::Paying => "USERPAYING",
             OrderState::Paid if refunded => "REFUND",
             OrderState::Paid => "SUCCESS",
             OrderState::Closed => "CLOSED",
-        };
+        }
+    }
+
+    /// As a query or a notification tells of it. `refunded`: there is a refund of it.
+    pub fn told(&self, index: usize, refunded: bool) -> TransactionBody {
         let payment = self.payments.get(index);
-        let kind = match self.kind.as_str() {
-            "app" => "APP",
-            "native" => "NATIVE",
-            "h5" => "MWEB",
-            _ => "JSAPI",
-        };
         let amount = payment.map_or(self.amount, |payment| payment.amount);
         TransactionBody {
             appid: self.appid.clone(),
             mchid: self.mchid.clone(),
             out_trade_no: self.number.clone(),
             transaction_id: payment.map(|payment| payment.transaction_id.clone()),
-            trade_type: payment.map(|_| kind.to_owned()),
-            trade_state: state.to_owned(),
+            trade_type: payment.map(|_| self.trade_type().to_owned()),
+            trade_state: self.trade_state(refunded).to_owned(),
             trade_state_desc: Some("simulated".to_owned()),
             success_time: payment.map(|payment| rfc3339(payment.at)),
             amount: Some(PaidAmount {
@@ -147,6 +186,8 @@ impl RefundState {
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Refund {
     pub mchid: String,
+    #[serde(default)]
+    pub appid: String,
     /// The merchant's number for it; empty: made in the console.
     pub number: String,
     pub order: String,
@@ -163,6 +204,8 @@ pub(super) struct Refund {
     pub ends: RefundState,
     pub made_at: Timestamp,
     pub done_at: Option<Timestamp>,
+    #[serde(default)]
+    pub dialect: Dialect,
 }
 
 impl Refund {
@@ -235,13 +278,15 @@ pub(super) enum Due {
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct QueuedNotice {
     pub url: String,
-    /// Whose APIv3 key seals it.
+    /// Whose key seals or signs it.
     pub mchid: String,
     pub event: String,
     /// JSON text.
     pub content: String,
     /// `transaction` or `refund`.
     pub kind: String,
+    #[serde(default)]
+    pub dialect: Dialect,
     /// A test of whether signatures are checked: it must be refused.
     pub probe: bool,
     /// Under a key that is not the provider's.

@@ -1,5 +1,5 @@
-//! WeChat Pay as a service that anybody can run: one merchant that has WeChat Pay's public key, and one that downloads
-//! platform certificates.
+//! WeChat Pay as a service that anybody can run: one merchant that has WeChat Pay's public key, one that downloads
+//! platform certificates, and one that has nothing but an API key, for v2.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use super::books::Books;
 use super::keys::{KeptPair, KeyPair, ProviderKeys};
 use super::payer::WORDS;
 use super::rows::Order;
-use super::{Merchant, Simulator, SimulatorParts};
+use super::{Merchant, Simulator, SimulatorParts, v2};
 
-/// WeChat Pay, API v3, to be opened as a service.
+/// WeChat Pay, to be opened as a service.
 pub const SIMULATION: Simulation = Simulation { name: "wechat", keys: &[], open };
 
 const APPID: &str = "wx0000000000000101";
@@ -87,6 +87,7 @@ fn open(parts: ServiceParts) -> Result<Arc<dyn Service>, ServiceError> {
             notices_by_public_key: by_public_key,
         });
     }
+    v2::enrol(&simulator)?;
     Ok(simulator)
 }
 
@@ -142,7 +143,7 @@ impl Service for Simulator {
             };
             Ok(Offer::of(adapter.manifest(), label, self.settings(&merchant).ok_or(ServiceError::Keys)?))
         };
-        MERCHANTS.into_iter().map(offer).collect()
+        MERCHANTS.into_iter().map(offer).chain(std::iter::once_with(|| v2::offer(self))).collect()
     }
 
     fn rotate(&self) -> Result<(), ServiceError> {
@@ -156,6 +157,7 @@ impl Service for Simulator {
             let mut changes = Changes::default();
             changes.put(KEYS.to_owned(), &kept);
             self.ledger.commit(changes)?;
+            v2::renew(self)?;
         }
         Self::rotate(self, newest);
         Ok(())
@@ -203,7 +205,7 @@ fn row(books: &Books<'_>, order: &Order) -> Result<OrderRow, LedgerError> {
     Ok(OrderRow {
         number: order.number.clone(),
         kind: order.kind.clone(),
-        state: order.told(0, !refunds.is_empty()).trade_state,
+        state: order.trade_state(!refunds.is_empty()).to_owned(),
         amount: money(order.amount),
         paid: money(order.payments.iter().map(|payment| payment.amount).sum()),
         returned: money(returned.map(|refund| refund.amount).sum()),

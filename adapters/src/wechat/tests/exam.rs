@@ -1,4 +1,5 @@
 use crate::conformance::examine;
+use crate::wechat::simulator::v2::{SignType, WeChatV2Candidate};
 use crate::wechat::simulator::{KeyKind, WeChatCandidate};
 
 #[test]
@@ -11,4 +12,16 @@ fn it_passes_the_exam_with_platform_certificates() {
 fn it_passes_the_exam_with_the_public_key() {
     // The same where answers come under WeChat Pay's public key, and notices under a certificate still.
     examine(&WeChatCandidate(KeyKind::PublicKey)).assert_passed();
+}
+
+#[test]
+fn v2_passes_the_exam_with_hmac() {
+    // The older dialect, whose API key is changed in the middle.
+    examine(&WeChatV2Candidate(SignType::HmacSha256)).assert_passed();
+}
+
+#[test]
+fn v2_passes_the_exam_with_md5() {
+    // The same signed as the oldest accounts are.
+    examine(&WeChatV2Candidate(SignType::Md5)).assert_passed();
 }

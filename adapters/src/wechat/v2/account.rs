@@ -13,10 +13,10 @@ use super::super::account::{
 use crate::parts::rsa::PrivateKey;
 use crate::parts::x509::Certificate;
 
-pub(super) const API_KEY: &str = "api_key";
-pub(super) const SIGN_TYPE: &str = "sign_type";
-pub(super) const HMAC: &str = "HMAC-SHA256";
-pub(super) const MD5: &str = "MD5";
+pub(in crate::wechat) const API_KEY: &str = "api_key";
+pub(in crate::wechat) const SIGN_TYPE: &str = "sign_type";
+pub(in crate::wechat) const HMAC: &str = "HMAC-SHA256";
+pub(in crate::wechat) const MD5: &str = "MD5";
 
 const SECRET: [&str; 3] = [API_KEY, CERTIFICATE, PRIVATE_KEY];
 

@@ -1,6 +1,8 @@
 //! What v2 serves, and what each of its refusals proves.
 
-use maxpay_engine::channel::{Manifest, Outcome, UnsignedAnswer};
+use std::time::Duration;
+
+use maxpay_engine::channel::{CodeManifest, Manifest, Outcome, UnsignedAnswer};
 use maxpay_engine::model::CallKind;
 
 use super::super::codes::codes;
@@ -10,13 +12,23 @@ use super::account;
 /// The adapter's name.
 pub const ADAPTER: &str = "wechat-v2";
 
+/// Where v3 moves a time_expire that is too near, v2 refuses the order: from five minutes ahead on it is safe
+/// (developers.weixin.qq.com/community/pay/doc/000006041802308a9d408c2906d800). Seconds are cut off, and the clocks may
+/// disagree a little.
+const LIFE_MIN: Duration = Duration::from_secs(330);
+/// The shortest time to pay that is taken: enough to send an order twice.
+const EXPIRY_MIN: Duration = Duration::from_mins(7);
+
 /// Builds the manifest.
 pub(super) fn manifest() -> Manifest {
     Manifest {
         adapter: ADAPTER,
         test_mode_only: false,
         settings: account::settings(),
-        codes: codes(),
+        codes: codes()
+            .into_iter()
+            .map(|code| CodeManifest { expiry: (EXPIRY_MIN, code.expiry.1), min_life: LIFE_MIN, ..code })
+            .collect(),
         material_kept: None,
         fixed_hosts: Vec::new(),
         unsigned: vec![
@@ -50,6 +62,11 @@ pub(super) fn refused(call: CallKind, code: &str, description: &str) -> Outcome 
         }
         ("ORDERCLOSED", CallKind::Close) => Outcome::Closed,
         ("NOTENOUGH", CallKind::Refund) => Outcome::Held(text),
+        // ERROR and INVALID_REQUEST stand for much; these say that there is nothing left to give back
+        // (developers.weixin.qq.com/community/develop/doc/000844bafe07601fcc88bc03b56800).
+        ("ERROR" | "INVALID_REQUEST", CallKind::Refund) if says(&["已全额退款", "可退金额", "累计退款金额"]) => {
+            Outcome::Declined(text)
+        }
         (
             "NOAUTH"
             | "NO_AUTH"

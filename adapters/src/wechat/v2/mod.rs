@@ -5,12 +5,12 @@
 //! have in common (codes, states of an order, app ids) is the folder's above. Facts are from the v2 documents
 //! (pay.weixin.qq.com/wiki/doc/api/…).
 
-mod account;
+pub(in crate::wechat) mod account;
 mod codes;
 mod notify;
 mod reply;
 mod request;
-mod signature;
+pub(in crate::wechat) mod signature;
 
 #[cfg(test)]
 mod tests;

@@ -45,8 +45,7 @@ pub(super) fn read(call: &Call, reply: &HttpReply, context: &Context<'_>) -> Ans
             order(&fields)
                 .map_or_else(|| Outcome::Unknown("the signed answer lacks a field".to_owned()), |body| traded(&body)),
         ),
-        // It echoes nothing: it counts as the answer on its own request's connection.
-        Call::Close { .. } => (None, Outcome::Closed),
+        Call::Close { .. } => (None, closed(&fields)),
         // Accepted; what comes of it is told by the query.
         Call::Refund { refund, .. } => (named("out_refund_no"), accepted(&fields, refund, context)),
         Call::QueryRefund { refund, .. } => refunded(&fields, refund, context),
@@ -162,6 +161,15 @@ fn parameters(code: &ChannelCode, prepay: &str, context: &Context<'_>) -> Option
     let signature = sign(&fields, kind, key);
     fields.push((if is_app { "sign" } else { "paySign" }.to_owned(), signature));
     Some(fields)
+}
+
+/// A close's answer names no order: it counts on its own request's connection. All others name something besides.
+fn closed(fields: &Fields) -> Outcome {
+    const OF_OTHERS: [&str; 5] = ["trade_type", "prepay_id", "trade_state", "transaction_id", "refund_id"];
+    if OF_OTHERS.iter().any(|name| value(fields, name).is_some()) {
+        return Outcome::Unknown("the answer is not one to a close".to_owned());
+    }
+    Outcome::Closed
 }
 
 /// Whether the fields speak of the payment that is refunded.

@@ -9,15 +9,15 @@ use crate::parts::digest::{hmac_sha256, same};
 use super::account::{HMAC, MD5};
 
 /// Name and value of every field.
-pub(super) type Fields = Vec<(String, String)>;
+pub(in crate::wechat) type Fields = Vec<(String, String)>;
 
 /// The value of a field, if it is there and not empty.
-pub(super) fn value<'f>(fields: &'f [(String, String)], name: &str) -> Option<&'f str> {
+pub(in crate::wechat) fn value<'f>(fields: &'f [(String, String)], name: &str) -> Option<&'f str> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
 /// The signature of that type.
-pub(super) fn sign(fields: &[(String, String)], kind: &str, key: &Secret) -> String {
+pub(in crate::wechat) fn sign(fields: &[(String, String)], kind: &str, key: &Secret) -> String {
     let mut sorted: Vec<_> = fields.iter().filter(|(name, value)| name != "sign" && !value.is_empty()).collect();
     sorted.sort();
     let mut text = Vec::new();

@@ -31,7 +31,7 @@ impl Served {
             SimulatorParts { gateway: gateway.clone(), ledger: Ledger::memory(), clock: Arc::new(System::new()), keys };
         let simulator = Simulator::open(parts);
         let inbox = Inbox::default();
-        simulator.set_sink(inbox.sink(b"success"));
+        simulator.set_sink(inbox.sink("success"));
         let handled = Arc::clone(&simulator);
         let door = address.serve(move |request| {
             let target = request.line.split(' ').nth(1).unwrap_or_default();

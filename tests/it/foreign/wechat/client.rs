@@ -42,13 +42,13 @@ impl Served {
             notices_by_public_key: kind == Kind::PublicKey,
         });
         let inbox = Inbox::default();
-        simulator.set_sink(inbox.sink(b""));
+        simulator.set_sink(inbox.sink(""));
         let url = address.url();
         let handled = Arc::clone(&simulator);
         let door = address.serve(move |request| {
             let mut words = request.line.split(' ');
             let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            handled.handle(method, target, &request.headers, &request.body)
+            handled.handle(method, target, &request.headers, &request.body, None)
         });
         let asked = if kind == Kind::PublicKey {
             json!({ "Wechatpay-Serial": parties.provider.public_key_id() })
