@@ -79,6 +79,16 @@ impl ProviderProcess {
         self.ready["accounts"].as_array().expect("accounts")
     }
 
+    /// Uses new keys from now on, and tells them anew.
+    ///
+    /// # Panics
+    /// When the ready file is not written again.
+    pub async fn rotate(&mut self) {
+        self.payer(200, "rotate", &json!({})).await;
+        let text = std::fs::read(self.start.ready_file()).expect("the ready file is there");
+        self.ready = serde_json::from_slice(&text).expect("the ready file is JSON");
+    }
+
     /// Asks its payer's face for something.
     ///
     /// # Panics
@@ -110,8 +120,12 @@ impl ProviderProcess {
 }
 
 impl ProviderStart {
+    fn ready_file(&self) -> PathBuf {
+        self.data.with_extension("ready.json")
+    }
+
     async fn run(self) -> ProviderProcess {
-        let ready = self.data.with_extension("ready.json");
+        let ready = self.ready_file();
         let _ = std::fs::remove_file(&ready);
         let log = self.data.with_extension("log");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
