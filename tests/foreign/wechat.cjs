@@ -5,6 +5,8 @@ const { Wechatpay, Rsa, Formatter, Aes, Hash, Transformer, Decorator } = require
 const serve = require('./lines.cjs');
 
 let client;
+let older;
+let secret;
 
 const publicKey = (pem) => Rsa.from(pem, Rsa.KEY_TYPE_PUBLIC);
 const seal = (text, aad, key) => {
@@ -100,4 +102,23 @@ serve({
     return Hash.equals(Hash.sign(kind, values, key), sign);
   },
   seal_refund: ({ text, key }) => Aes.AesEcb.encrypt(text, Hash.md5(key)),
+  open_refund: ({ sealed, key }) => Transformer.toObject.call({}, Aes.AesEcb.decrypt(sealed, Hash.md5(key))),
+
+  // Opens the older dialect's client, and asks with it; what it does not verify, it throws.
+  connect_v2({ base, mchid, key }) {
+    secret = key;
+    older = Decorator.xmlBased({ baseURL: base, mchid, secret: key, proxy: false });
+  },
+  async call_v2({ path, data }) {
+    try {
+      return { data: (await older.post(path, data)).data };
+    } catch (error) {
+      // Refusals are answers too, which the client does not verify: whether they are signed is told beside them.
+      if (error.code !== 'EV2_RES_STATUS_CODE_NOT_SUCESS') throw error;
+      const { data: refusal } = error.response;
+      const kind = refusal.sign?.length === 64 ? Hash.ALGO_HMAC_SHA256 : Hash.ALGO_MD5;
+      const signed = refusal.sign !== undefined && Hash.equals(Hash.sign(kind, refusal, secret), refusal.sign);
+      return { data: refusal, signed };
+    }
+  },
 });

@@ -1,5 +1,7 @@
 //! The older dialect: the package verifies our XML and makes WeChat Pay's, by MD5 and by HMAC-SHA256.
 
+mod client;
+
 use maxpay_adapters::wechat::simulator::KeyPair;
 use maxpay_adapters::wechat::v2::WeChatV2;
 use maxpay_engine::channel::http::HttpReply;
