@@ -54,34 +54,26 @@ impl Shop {
     }
 
     async fn original(&self, path: &str, body: &Value) -> Value {
+        let answer = self.original_reply(path, body).await;
+        assert_eq!(answer["code"], 0, "{path} {body}: {answer}");
+        answer
+    }
+
+    /// The answer, whatever it says.
+    async fn original_reply(&self, path: &str, body: &Value) -> Value {
         let headers = [
             ("X-ML-AppId", self.app_id.as_str()),
             ("X-ML-APIKey", self.api_key.as_str()),
             ("Content-Type", "application/json"),
         ];
         let reply = raw::post(self.server.address, path, &headers, &body.to_string()).await.expect("an answer");
-        let answer = reply.json();
-        assert_eq!((reply.status, &answer["code"]), (200, &json!(0)), "{path} {body}: {answer}");
-        answer
+        assert_eq!(reply.status, 200, "{path} {body}");
+        reply.json()
     }
 
     /// A payment of ten yuan by the original API. Its answer has these fields, filled.
     async fn bill(&self, bill_num: &str, channel: &str, fields: &[&str]) -> Value {
-        let answer = self
-            .original(
-                BILL,
-                &json!({
-                    "billNum": bill_num,
-                    "channel": channel,
-                    "totalFee": 1000,
-                    "subject": "A toy & its \"box\" 玩具",
-                    "returnUrl": "https://shop.example/back",
-                    "openid": "o-payer",
-                    "clientIp": "203.0.113.7",
-                    "h5Type": "Wap",
-                }),
-            )
-            .await;
+        let answer = self.original(BILL, &order(bill_num, channel)).await;
         for field in fields {
             assert!(answer[field].as_str().is_some_and(|text| !text.is_empty()), "{channel} {field}: {answer}");
         }
@@ -105,6 +97,19 @@ impl Shop {
         assert_eq!((&row["totalFee"], &row["currency"]), (&json!(1000), &json!("CNY")), "{row}");
         row
     }
+}
+
+fn order(bill_num: &str, channel: &str) -> Value {
+    json!({
+        "billNum": bill_num,
+        "channel": channel,
+        "totalFee": 1000,
+        "subject": "A toy & its \"box\" 玩具",
+        "returnUrl": "https://shop.example/back",
+        "openid": "o-payer",
+        "clientIp": "203.0.113.7",
+        "h5Type": "Wap",
+    })
 }
 
 fn text<'a>(answer: &'a Value, field: &str) -> &'a str {
@@ -159,9 +164,12 @@ async fn wechat(offer: usize) {
     let shop = Shop::open(folder.path()).await;
     let mut provider = ProviderProcess::start(PROGRAM, "wechat", folder.path(), &[]).await;
     let account = shop.add(&provider.accounts()[offer]).await;
-    // The engine learns of this certificate alone, and it still signs after the restart. An API key has to be saved.
+    // The engine learns of this certificate alone, and it still signs after the restart.
     provider.rotate().await;
     if offer == V2 {
+        // An API key ends at once, and the next has to be saved.
+        let refused = shop.original_reply(BILL, &order("refused", "wx_native")).await;
+        assert_eq!(refused["code"], 7, "{refused}");
         let settings = json!({ "settings": { "api_key": provider.accounts()[offer]["settings"]["api_key"] } });
         shop.master.expect(200, "PATCH", &format!("/v1/accounts/{account}"), Some(&settings)).await;
     }

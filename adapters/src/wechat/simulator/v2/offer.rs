@@ -16,31 +16,28 @@ use super::Merchant;
 const MCHID: &str = "1900000103";
 const APPID: &str = "wx0000000000000101";
 const KEYS: &str = "keys/v2";
-/// The newest signs notices, and requests under the one before it are still taken.
-const KEYS_MAX: usize = 2;
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {
     certificate: KeptPair,
-    /// Newest first.
-    api_keys: Vec<String>,
+    api_key: String,
 }
 
 /// Makes the merchant known; its keys are made when there are none.
 pub(in crate::wechat::simulator) fn enrol(simulator: &Simulator) -> Result<(), ServiceError> {
     let make = || {
-        let api_keys = vec![api_key(simulator.entropy.as_ref())];
-        Ok::<_, ServiceError>(KeptKeys { certificate: KeyPair::generate(MCHID).kept(), api_keys })
+        let api_key = api_key(simulator.entropy.as_ref());
+        Ok::<_, ServiceError>(KeptKeys { certificate: KeyPair::generate(MCHID).kept(), api_key })
     };
     simulator.enrol_v2(merchant(&simulator.ledger.row_or(KEYS, make)?));
     Ok(())
 }
 
-/// Gives the merchant a new API key.
+/// Gives the merchant a new API key. The one before it ends at once, as a new APIv3 key ends its own
+/// (pay.weixin.qq.com/doc/v3/partner/4013059095; developers.weixin.qq.com/community/pay/doc/00024cf868c740ed05dab59ae51c00).
 pub(in crate::wechat::simulator) fn renew(simulator: &Simulator) -> Result<(), ServiceError> {
     let mut kept: KeptKeys = simulator.ledger.row(KEYS)?.ok_or(ServiceError::Keys)?;
-    kept.api_keys.insert(0, api_key(simulator.entropy.as_ref()));
-    kept.api_keys.truncate(KEYS_MAX);
+    kept.api_key = api_key(simulator.entropy.as_ref());
     let mut changes = Changes::default();
     changes.put(KEYS.to_owned(), &kept);
     simulator.ledger.commit(changes)?;
@@ -56,7 +53,7 @@ pub(in crate::wechat::simulator) fn offer(simulator: &Simulator) -> Result<Offer
         "mchid": MCHID,
         "appid": APPID,
         "base_url": simulator.base_url,
-        "api_key": kept.api_keys.first().ok_or(ServiceError::Keys)?,
+        "api_key": kept.api_key,
         "certificate": pair.certificate_pem(),
         "private_key": pair.private_pem(),
     });
@@ -68,7 +65,7 @@ fn merchant(kept: &KeptKeys) -> Merchant {
     Merchant {
         mchid: MCHID.to_owned(),
         appids: vec![APPID.to_owned()],
-        api_keys: kept.api_keys.iter().map(|key| Secret::from_text(key)).collect(),
+        api_keys: vec![Secret::from_text(&kept.api_key)],
         // Whoever serves this sees no handshakes.
         certificate: None,
     }
