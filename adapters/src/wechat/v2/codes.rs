@@ -54,7 +54,7 @@ pub(super) fn refused(call: CallKind, code: &str, description: &str) -> Outcome 
         ("FREQUENCY_LIMITED" | "FREQ_LIMIT" | "RATELIMIT_EXCEEDED", CallKind::Create) => Outcome::NotExecuted(text),
         // The number arrived before, with other words.
         ("INVALID_REQUEST", CallKind::Create) if says(&["订单号重复", "重入", "不一致"]) => Outcome::Unpaid,
-        ("INVALID_REQUEST", CallKind::Create) if says(&["已支付", "已关闭", "已失效"]) => {
+        ("INVALID_REQUEST", CallKind::Create) if says(&["已支付", "已关闭", "已失效", "处理中"]) => {
             Outcome::Unknown(text)
         }
         ("ORDERNOTEXIST", CallKind::Query | CallKind::Close) | ("REFUNDNOTEXIST", CallKind::QueryRefund) => {

@@ -31,12 +31,13 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
         Some(false) => return unverified("the signature is wrong"),
         None => return unverified("there is no signature"),
     }
+    let Some(number) = value(&fields, "out_trade_no") else { return unverified("it names no order") };
     let said = (value(&fields, "return_code"), value(&fields, "result_code"));
-    let Some(body) = reply::order(&fields) else { return unverified("the signed notification lacks a field") };
-    let outcome = if said == (Some("SUCCESS"), Some("SUCCESS")) { traded(&body) } else { Outcome::Processing };
-    if !matches!(outcome, Outcome::Succeeded(_)) {
-        return hint(body.out_trade_no);
-    }
+    // It names the time of the payment and no state; the answer to a refund, which is signed too, names neither.
+    let state = value(&fields, "time_end").map(|_| "SUCCESS");
+    let body = reply::order(&fields, state).filter(|_| said == (Some("SUCCESS"), Some("SUCCESS")));
+    let told = body.map(|body| (traded(&body), body));
+    let Some((outcome @ Outcome::Succeeded(_), body)) = told else { return hint(number.to_owned()) };
     let owners = vec![(MCHID, body.mchid), (owner_of(&body.appid, context), body.appid.clone())];
     let subject = FactSubject::Attempt(body.out_trade_no);
     let fact = Fact { subject, owners, provider_time: None, numbered_at: None, outcome };

@@ -42,7 +42,7 @@ pub(super) fn read(call: &Call, reply: &HttpReply, context: &Context<'_>) -> Ans
         Call::Create { code, intent, .. } => (None, created(code, intent, &fields, context)),
         Call::Query { .. } => (
             named("out_trade_no"),
-            order(&fields)
+            order(&fields, None)
                 .map_or_else(|| Outcome::Unknown("the signed answer lacks a field".to_owned()), |body| traded(&body)),
         ),
         Call::Close { .. } => (None, closed(&fields)),
@@ -86,9 +86,8 @@ fn owners(fields: &Fields, call: &Call, context: &Context<'_>) -> Vec<(&'static 
     merchant.into_iter().chain(app).collect()
 }
 
-/// An order's fields in the words of v3. `None`: one is missing. Also read from notifications, which tell of payments
-/// only.
-pub(super) fn order(fields: &Fields) -> Option<TransactionBody> {
+/// An order's fields in the words of v3. `None`: one is missing. Also read from notifications, which name no `state`.
+pub(super) fn order(fields: &Fields, state: Option<&str>) -> Option<TransactionBody> {
     let named = |name: &str| value(fields, name).map(str::to_owned);
     let paid_at = value(fields, "time_end").and_then(beijing::read_packed);
     Some(TransactionBody {
@@ -97,7 +96,7 @@ pub(super) fn order(fields: &Fields) -> Option<TransactionBody> {
         out_trade_no: named("out_trade_no")?,
         transaction_id: named("transaction_id"),
         trade_type: named("trade_type"),
-        trade_state: named("trade_state").unwrap_or_else(|| "SUCCESS".to_owned()),
+        trade_state: named("trade_state").or(state.map(str::to_owned))?,
         trade_state_desc: None,
         success_time: paid_at.map(|at| at.to_string()),
         amount: value(fields, "total_fee").and_then(|fee| fee.parse().ok()).map(|total| PaidAmount {

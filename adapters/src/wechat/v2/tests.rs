@@ -218,6 +218,8 @@ fn what_each_answer_proves() {
         (&query, with_ok(&[("out_trade_no", NUMBER), ("trade_state", "PAYERROR")]), "declined"),
         (&query, with_ok(&[("out_trade_no", NUMBER), ("trade_state", "REVOKED")]), "unknown"),
         (&query, with_ok(&[("trade_state", "NOTPAY")]), "unknown"),
+        (&query, accepted("30"), "unknown"),
+        (&query, refund("SUCCESS"), "unknown"),
         (&query, business("ORDERNOTEXIST"), "not_found"),
         (&close, with_ok(&[("result_msg", "OK")]), "closed"),
         (&close, with_ok(&[("trade_type", "NATIVE"), ("prepay_id", "wx1")]), "unknown"),
@@ -276,6 +278,7 @@ fn what_each_refusal_proves() {
         ("OUT_TRADE_NO_USED", "", Create, "unknown"),
         ("INVALID_REQUEST", "201 商户订单号重复", Create, "unpaid"),
         ("INVALID_REQUEST", "该订单已支付", Create, "unknown"),
+        ("INVALID_REQUEST", "订单处理中", Create, "unknown"),
         ("INVALID_REQUEST", "无效的openid", Create, "declined"),
         ("SOMETHING_NEW", "", Create, "unknown"),
         ("SOMETHING_NEW", "", Close, "unknown"),
@@ -316,8 +319,11 @@ fn payments_are_told_signed_and_refunds_are_hints() {
         let wanted = "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>";
         assert_eq!((ack.status, &ack.body[..]), (200, wanted.as_bytes()));
     }
+    let answer = [&paid[..7], &[("out_refund_no", REFUND), ("refund_id", "50"), ("refund_fee", "30")]].concat();
     let failed = [&[("return_code", "SUCCESS"), ("result_code", "FAIL")], &paid[2..]].concat();
-    assert!(matches!(notified(&signed(&failed, MD5)), Notified::Hint { number, .. } if number == NUMBER));
+    for signed in [signed(&answer, MD5), signed(&failed, MD5)] {
+        assert!(matches!(notified(&signed), Notified::Hint { number, .. } if number == NUMBER), "{signed}");
+    }
     let refusals = [
         signed(&paid, MD5).replace("100", "101"),
         xml::written("xml", &pairs(&paid)),

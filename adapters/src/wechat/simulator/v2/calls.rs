@@ -24,6 +24,8 @@ use super::{Asked, Executed, MALFORMED, pairs};
 const LIFE_MIN: Duration = Duration::from_mins(5);
 /// How long an order lives that names no end.
 const LIFE: Duration = Duration::from_hours(7 * 24);
+/// Where refunds come from.
+pub(super) const ACCOUNT: &str = "REFUND_SOURCE_RECHARGE_FUNDS";
 /// Refunds that are told at once when a payment's are asked for.
 const LISTED_MAX: usize = 10;
 
@@ -252,12 +254,14 @@ pub(super) fn query_refund(books: &mut Books<'_>, asked: &Asked) -> Result<Execu
     };
     let offset = asked.value("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
     let listed: Vec<_> = refunds.iter().skip(offset).take(LISTED_MAX).collect();
+    let all: u64 = refunds.iter().map(|refund| refund.amount).sum();
     let mut fields = pairs(&[
         ("result_code", "SUCCESS"),
         ("transaction_id", &first.transaction_id),
         ("out_trade_no", &first.order),
         ("total_fee", &first.total.to_string()),
         ("cash_fee", &first.total.to_string()),
+        ("refund_fee", &all.to_string()),
         ("total_refund_count", &refunds.len().to_string()),
         ("refund_count", &listed.len().to_string()),
     ]);
@@ -274,6 +278,7 @@ fn told(refund: &Refund) -> Fields {
         ("out_refund_no", &refund.number),
         ("refund_id", &refund.id),
         ("refund_channel", "ORIGINAL"),
+        ("refund_account", ACCOUNT),
         ("refund_fee", &refund.amount.to_string()),
         ("refund_status", status(refund.state)),
         ("refund_recv_accout", "支付用户零钱"),

@@ -17,7 +17,7 @@ use crate::wechat::v2::signature::{Fields, sign, value};
 
 use super::super::Simulator;
 use super::super::rows::{Order, QueuedNotice, Refund};
-use super::calls::status;
+use super::calls::{ACCOUNT, status};
 use super::pairs;
 
 const BLOCK: usize = 16;
@@ -50,7 +50,7 @@ pub(in crate::wechat::simulator) fn of_refund(refund: &Refund) -> String {
     let sealed = pairs(&[
         ("out_refund_no", &refund.number),
         ("out_trade_no", &refund.order),
-        ("refund_account", "REFUND_SOURCE_RECHARGE_FUNDS"),
+        ("refund_account", ACCOUNT),
         ("refund_fee", &amount),
         ("refund_id", &refund.id),
         ("refund_recv_accout", "支付用户零钱"),
