@@ -1,11 +1,12 @@
 //! The part about codes that are charged by a payer's token: sessions, tokens, and that each is charged once.
 
 use maxpay_engine::channel::{Call, Outcome, Prepared};
-use maxpay_engine::model::PayerAction;
+use maxpay_engine::model::{Money, PayerAction};
 use maxpay_engine::secrets::Secret;
 
 use super::desk::{Desk, Order, shortly};
-use super::provider::{BookState, Card};
+use super::orders::twice;
+use super::provider::{BookState, Card, Feature};
 use super::report::Sheet;
 
 pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
@@ -15,6 +16,7 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
     }
     session(desk, sheet).await;
     tokens(desk, sheet);
+    amounts(desk, sheet);
     for (index, card, wanted) in [(31, Card::Approve, "succeeded"), (32, Card::Decline, "declined")] {
         charge(desk, sheet, index, card, wanted).await;
     }
@@ -74,6 +76,36 @@ fn tokens(desk: &Desk<'_>, sheet: &mut Sheet) {
     let second = verify(&other);
     let differ = matches!((&first, &second), (Ok(a), Ok(b)) if a.once_key != b.once_key && a.digest != b.digest);
     sheet.hold("two tokens have two once-keys", differ, || format!("{first:?} and {second:?}"));
+}
+
+/// A token for another amount than the payment's is refused before anything is asked.
+fn amounts(desk: &Desk<'_>, sheet: &mut Sheet) {
+    let order = desk.order(39);
+    let amount = order.intent.amount;
+    let other = desk.rules.currencies.iter().find(|currency| **currency != amount.currency());
+    let in_other = other.and_then(|currency| Money::new(amount.minor(), *currency).ok());
+    for (case, agreed) in [
+        ("a token for another amount is refused", Some(twice(amount))),
+        ("a token for the same number of another currency is refused", in_other),
+    ] {
+        let Some(agreed) = agreed.filter(|agreed| *agreed != amount) else {
+            sheet.not_examined(case, "the manifest allows no other");
+            continue;
+        };
+        let Some(token) = desk.provider.token(agreed, Card::Approve) else {
+            sheet.fail(case, "the provider gives no token");
+            continue;
+        };
+        let verified = desk.with_context(5, (Some(&order), None), &desk.account, |context| {
+            desk.adapter.verify_token(&desk.rules.code, &order.intent, &token, context)
+        });
+        match (desk.lacks(Feature::TokenAmount), verified) {
+            (Some(why), Ok(_)) => sheet.lacking(case, why),
+            (Some(_), Err(_)) => sheet.fail(case, "it is said to be lacking and is there"),
+            (None, Ok(_)) => sheet.fail(case, "it is taken"),
+            (None, Err(why)) => sheet.hold(case, !why.is_empty(), || "nobody is told why".to_owned()),
+        }
+    }
 }
 
 async fn charge(desk: &Desk<'_>, sheet: &mut Sheet, index: u16, card: Card, wanted: &str) {

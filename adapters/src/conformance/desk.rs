@@ -18,12 +18,13 @@ use crate::simulator::Ledger;
 use super::account::{Account, learn, parted, payer_inputs};
 use super::ear::{Ear, Heard};
 use super::provider::{BookOrder, Candidate, Card, Feature, Merchant, Play, Provider, Stage};
+pub(super) use super::words::shortly;
 
 /// When every exam begins, in milliseconds since 1970: certificates that providers hold are valid then.
 pub(super) const BEGINS_AT_MS: u64 = 1_795_377_908_118;
 /// Requests that one call may need.
 const STEPS_MAX: usize = 4;
-const BODY_MAX: usize = 256 * 1024;
+pub(super) const BODY_MAX: usize = 256 * 1024;
 
 /// One adapter and one provider.
 pub(super) struct Desk<'c> {
@@ -59,26 +60,50 @@ impl<'c> Desk<'c> {
         ledger: Ledger,
     ) -> Result<Self, String> {
         let clock = VirtualClock::at(Timestamp::from_millis(BEGINS_AT_MS));
+        Self::opened_on(candidate, rules, ear, ledger, clock)
+    }
+
+    fn opened_on(
+        candidate: &'c dyn Candidate,
+        rules: &CodeManifest,
+        ear: &Arc<Ear>,
+        ledger: Ledger,
+        clock: VirtualClock,
+    ) -> Result<Self, String> {
         let stage = Stage { clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(7)), ledger };
         let provider = candidate.open(stage)?;
+        for text in provider.never_shown() {
+            ear.learn("what is never shown", &text);
+        }
+        Ok(Self::at(candidate, rules, ear, provider, clock))
+    }
+
+    fn at(
+        candidate: &'c dyn Candidate,
+        rules: &CodeManifest,
+        ear: &Arc<Ear>,
+        provider: Arc<dyn Provider>,
+        clock: VirtualClock,
+    ) -> Self {
         let adapter: Arc<dyn Adapter> = Arc::new(Heard { inner: candidate.adapter(), ear: Arc::clone(ear) });
         let account = parted(&*adapter, &provider.settings(Merchant::First));
         for merchant in [Merchant::First, Merchant::Other] {
             learn(ear, &*adapter, &provider.settings(merchant));
         }
-        for text in provider.never_shown() {
-            ear.learn("what is never shown", &text);
-        }
-        Ok(Self {
-            candidate,
-            adapter,
-            ear: Arc::clone(ear),
-            provider,
-            clock,
-            rules: rules.clone(),
-            account,
-            material: Mutex::default(),
-        })
+        let (ear, rules) = (Arc::clone(ear), rules.clone());
+        Self { candidate, adapter, ear, provider, clock, rules, account, material: Mutex::default() }
+    }
+
+    /// Another adapter that knows nothing of what was before, in front of the same provider.
+    pub fn renewed(&self) -> Self {
+        Self::at(self.candidate, &self.rules, &self.ear, Arc::clone(&self.provider), self.clock.clone())
+    }
+
+    /// The provider is stopped, and another one goes on from its books.
+    pub fn reopened(self, ledger: impl FnOnce() -> Result<Ledger, String>) -> Result<Self, String> {
+        let Self { candidate, ear, provider, clock, rules, .. } = self;
+        drop(provider);
+        Self::opened_on(candidate, &rules, &ear, ledger()?, clock)
     }
 
     pub fn code(&self) -> ChannelCode {
@@ -370,23 +395,5 @@ impl<'c> Desk<'c> {
     /// The rows of that number in the provider's books.
     pub fn books(&self, number: &str) -> Vec<BookOrder> {
         self.provider.books().into_iter().filter(|row| row.number == number).collect()
-    }
-}
-
-/// An outcome in a few words.
-pub(super) fn shortly(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Declined(why)
-        | Outcome::NotExecuted(why)
-        | Outcome::AccountRefused(why)
-        | Outcome::Held(why)
-        | Outcome::Unknown(why) => format!("{} ({why})", outcome.name()),
-        Outcome::Succeeded(paid) => format!("succeeded ({}, trade {})", paid.amount, paid.trade_number),
-        Outcome::AwaitingPayer(_)
-        | Outcome::Closed
-        | Outcome::NotFound
-        | Outcome::Unpaid
-        | Outcome::Processing
-        | Outcome::PaidThenReturned { .. } => outcome.name().to_owned(),
     }
 }

@@ -19,16 +19,22 @@ mod amounts;
 mod answers;
 mod bytes;
 mod charges;
+mod claims;
 mod desk;
 mod ear;
+mod fault;
+mod limits;
 mod notices;
 mod orders;
 mod provider;
 mod refunds;
+mod reopening;
 mod report;
 mod runs;
 mod settings;
 mod simple;
+mod struck;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -99,7 +105,7 @@ fn on_a_thread<F: Future<Output = Vec<Row>>>(exam: impl FnOnce() -> F + Send) ->
 type Part = for<'a> fn(&'a Desk<'a>, &'a mut Sheet) -> BoxFuture<'a, ()>;
 
 /// The parts, each with a provider of its own.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 11] = [
     ("requests", |desk, sheet| Box::pin(bytes::examine(desk, sheet))),
     ("orders", |desk, sheet| Box::pin(orders::examine(desk, sheet))),
     ("charges", |desk, sheet| Box::pin(charges::examine(desk, sheet))),
@@ -107,6 +113,10 @@ const PARTS: [(&str, Part); 7] = [
     ("notifications", |desk, sheet| Box::pin(notices::examine(desk, sheet))),
     ("amounts", |desk, sheet| Box::pin(amounts::examine(desk, sheet))),
     ("refunds", |desk, sheet| Box::pin(refunds::examine(desk, sheet))),
+    ("reopening", |desk, sheet| Box::pin(reopening::examine(desk, sheet))),
+    ("refund faults", |desk, sheet| Box::pin(struck::examine(desk, sheet))),
+    ("claims", |desk, sheet| Box::pin(claims::examine(desk, sheet))),
+    ("limits", |desk, sheet| Box::pin(limits::examine(desk, sheet))),
 ];
 
 async fn of_code(candidate: &dyn Candidate, rules: &CodeManifest, ear: &Arc<Ear>) -> Vec<Row> {

@@ -10,7 +10,7 @@ use super::provider::{BookState, Feature, Play};
 use super::report::Sheet;
 
 /// How much earlier than asked an order may end at the provider: the grain of its clock.
-const GRAIN: Duration = Duration::from_mins(1);
+pub(super) const GRAIN: Duration = Duration::from_mins(1);
 
 pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
     exists(desk, sheet).await;
@@ -81,7 +81,13 @@ fn in_the_books(desk: &Desk<'_>, sheet: &mut Sheet, order: &Order) {
     sheet.hold("the order is of the amount that was asked", row.amount == order.intent.amount, || {
         format!("{} instead of {}", row.amount, order.intent.amount)
     });
-    let case = "the order ends when the intent says, not later";
+    ends_when_asked(desk, sheet, order, "the order ends when the intent says, not later");
+}
+
+/// What the books have of an order's end is what its intent says.
+pub(super) fn ends_when_asked(desk: &Desk<'_>, sheet: &mut Sheet, order: &Order, case: &str) {
+    let rows = desk.books(&order.number);
+    let Some(row) = rows.first() else { return sheet.fail(case, "there is no such order") };
     match (desk.lacks(Feature::Expiry), row.expires_at) {
         (Some(why), None) => sheet.lacking(case, why),
         (Some(_), Some(_)) => sheet.fail(case, "it is said to be lacking and is there"),

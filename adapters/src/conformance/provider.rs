@@ -104,6 +104,12 @@ pub trait Provider: Send + Sync {
     /// move of the clock.
     fn tick(&self) {}
 
+    /// When the first thing that waits there is to be done: a notice that was not delivered, a refund that settles later.
+    /// `None`: nothing waits, or the simulator does not say.
+    fn falls_due(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Every order in its books, oldest first, both merchants'.
     fn books(&self) -> Vec<BookOrder>;
 
@@ -140,6 +146,14 @@ pub enum Play<'a> {
     PayLate,
     /// What was paid goes back wholly in the provider's console.
     Return,
+    /// From now on the provider holds what is to go back of it: the merchant's balance is too small, for instance. It is
+    /// not accepted, and the same again is executed after [`Play::Release`].
+    Hold,
+    /// What went against [`Play::Hold`] is over.
+    Release,
+    /// The next refund of it is accepted and then stuck until a person does something: the payer's account does not take
+    /// it, for instance.
+    Strand,
 }
 
 /// What a card behind a token does.
@@ -199,6 +213,10 @@ pub enum Feature {
     PayLate,
     /// [`Play::Return`].
     Return,
+    /// [`Play::Hold`]: no answer says that a refund is held.
+    Hold,
+    /// [`Play::Strand`].
+    Strand,
     /// [`About::Order`]: payments are not told of.
     PaymentNotices,
     /// [`About::Refund`]: refunds are not told of.
@@ -220,6 +238,10 @@ pub enum Feature {
     Busy,
     /// [`Provider::rotate`].
     Rotation,
+    /// [`Candidate::open`] on the books of another: the simulator keeps something elsewhere.
+    Reopening,
+    /// [`Provider::token`]: tokens do not say how much, so that one is as good as another.
+    TokenAmount,
     /// The order's expiry cannot be seen in the books.
     Expiry,
 }

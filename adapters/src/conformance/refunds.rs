@@ -29,13 +29,13 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
 }
 
 /// A payment, and the provider's number for it.
-struct Payment {
-    order: Order,
-    trade_number: String,
+pub(super) struct Payment {
+    pub order: Order,
+    pub trade_number: String,
 }
 
 impl Payment {
-    fn original(&self) -> Original<'_> {
+    pub fn original(&self) -> Original<'_> {
         Original {
             number: &self.order.number,
             numbered_at: self.order.numbered_at,
@@ -45,20 +45,25 @@ impl Payment {
     }
 }
 
-async fn payment(desk: &Desk<'_>, index: u16) -> Result<Payment, String> {
-    let order = desk.paid(index).await?;
+pub(super) async fn payment(desk: &Desk<'_>, index: u16) -> Result<Payment, String> {
+    payment_of(desk, desk.order(index)).await
+}
+
+/// The same of a given order.
+pub(super) async fn payment_of(desk: &Desk<'_>, order: Order) -> Result<Payment, String> {
+    let order = desk.paid_of(order).await?;
     let trade =
         desk.books(&order.number).first().and_then(|row| row.payments.first()).map(|it| it.trade_number.clone());
     Ok(Payment { order, trade_number: trade.ok_or("the payment is not in the books")? })
 }
 
 /// A refund's own number, and when it was given.
-fn numbered(desk: &Desk<'_>, payment: &Payment, count: u16) -> Order {
+pub(super) fn numbered(desk: &Desk<'_>, payment: &Payment, count: u16) -> Order {
     let number = format!("{}r{count:03}", payment.order.number);
     Order { number, numbered_at: desk.now(), intent: payment.order.intent.clone() }
 }
 
-fn call(desk: &Desk<'_>, kind: RefundKind, amount: Money) -> Call {
+pub(super) fn call(desk: &Desk<'_>, kind: RefundKind, amount: Money) -> Call {
     let refund = RefundIntent { amount, reason: Some("The tea was cold".to_owned()) };
     match kind {
         RefundKind::Void => Call::Void { code: desk.code(), refund },
@@ -66,7 +71,7 @@ fn call(desk: &Desk<'_>, kind: RefundKind, amount: Money) -> Call {
     }
 }
 
-fn question(desk: &Desk<'_>, kind: RefundKind, amount: Money) -> Call {
+pub(super) fn question(desk: &Desk<'_>, kind: RefundKind, amount: Money) -> Call {
     let refund = RefundIntent { amount, reason: Some("The tea was cold".to_owned()) };
     Call::QueryRefund { code: desk.code(), kind, refund }
 }
@@ -123,12 +128,18 @@ async fn give_back(desk: &Desk<'_>, sheet: &mut Sheet, index: u16, kind: RefundK
     sheet.hold(format!("{what}: the payment is told as a payment still"), safe, || shortly(&outcome));
 }
 
-fn refunds_of(desk: &Desk<'_>, payment: &Payment) -> Vec<BookRefund> {
+pub(super) fn refunds_of(desk: &Desk<'_>, payment: &Payment) -> Vec<BookRefund> {
     desk.books(&payment.order.number).into_iter().flat_map(|row| row.refunds).collect()
 }
 
 /// Asks until it is decided, on the manifest's own schedule.
-async fn settled(desk: &Desk<'_>, kind: RefundKind, amount: Money, refund: &Order, payment: &Payment) -> Outcome {
+pub(super) async fn settled(
+    desk: &Desk<'_>,
+    kind: RefundKind,
+    amount: Money,
+    refund: &Order,
+    payment: &Payment,
+) -> Outcome {
     let rules: &QueryRules = desk.rules.refund.as_ref().map_or(&desk.rules.query, |refund| &refund.query);
     let mut outcome = Outcome::Processing;
     for wait in std::iter::once(&rules.truth_from).chain(&rules.schedule) {

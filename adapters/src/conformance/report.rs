@@ -45,6 +45,12 @@ pub enum Verdict {
         /// The candidate's reason.
         why: String,
     },
+    /// The exam cannot tell: what the simulator does proves a claim as little as it disproves it. A claim that is more
+    /// cautious than the simulator is of this kind.
+    NotExamined {
+        /// What would have to be there to tell.
+        why: String,
+    },
 }
 
 impl Report {
@@ -68,7 +74,7 @@ impl Report {
     }
 
     /// The report as one JSON object: `candidate`, `passed`, and `rows` of `part`, `code`, `case`, `verdict` (`passed`,
-    /// `failed`, `lacking`) and `why`.
+    /// `failed`, `lacking`, `not_examined`) and `why`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let rows: Vec<serde_json::Value> = self.rows.iter().map(flat).collect();
@@ -77,41 +83,54 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// A table of part × code with the number of cases that passed, failed and are lacking; then every failure, then
-    /// what is lacking, each with its reason.
+    /// A table of part × code with the number of cases that passed, failed, are lacking and could not be examined; then
+    /// every failure, then what is lacking and what was not examined, each with its reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "exam of {}", self.candidate)?;
-        writeln!(f, "{:<14} {:<12} {:>7} {:>7} {:>8}", "part", "code", "passed", "failed", "lacking")?;
-        for ((part, code), [passed, failed, lacking]) in self.counts() {
-            writeln!(f, "{part:<14} {code:<12} {passed:>7} {failed:>7} {lacking:>8}")?;
+        writeln!(
+            f,
+            "{:<14} {:<12} {:>7} {:>7} {:>8} {:>13}",
+            "part", "code", "passed", "failed", "lacking", "not examined"
+        )?;
+        for ((part, code), [passed, failed, lacking, open]) in self.counts() {
+            writeln!(f, "{part:<14} {code:<12} {passed:>7} {failed:>7} {lacking:>8} {open:>13}")?;
         }
         for row in &self.rows {
             if let Verdict::Failed { why } = &row.verdict {
                 writeln!(f, "FAILED  {row}: {why}")?;
             }
         }
-        let mut lacking: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let (mut lacking, mut open): (Told<'_>, Told<'_>) = Default::default();
         for row in &self.rows {
-            if let Verdict::Lacking { why } = &row.verdict {
-                *lacking.entry((row.part, why)).or_default() += 1;
+            match &row.verdict {
+                Verdict::Lacking { why } => *lacking.entry((row.part, "", why)).or_default() += 1,
+                Verdict::NotExamined { why } => *open.entry((row.part, &row.case, why)).or_default() += 1,
+                Verdict::Passed | Verdict::Failed { .. } => {}
             }
         }
-        for ((part, why), count) in lacking {
+        for ((part, _, why), count) in lacking {
             writeln!(f, "lacking {part}: {why} ({count} cases)")?;
+        }
+        for ((part, case, why), count) in open {
+            writeln!(f, "not examined {part}: {case}: {why} ({count} cases)")?;
         }
         write!(f, "{}", if self.is_passed() { "passed" } else { "NOT PASSED" })
     }
 }
 
+/// How often each part, case and reason stands in a report.
+type Told<'r> = BTreeMap<(&'r str, &'r str, &'r str), usize>;
+
 impl Report {
-    fn counts(&self) -> BTreeMap<(&'static str, String), [usize; 3]> {
-        let mut counts: BTreeMap<(&'static str, String), [usize; 3]> = BTreeMap::new();
+    fn counts(&self) -> BTreeMap<(&'static str, String), [usize; 4]> {
+        let mut counts: BTreeMap<(&'static str, String), [usize; 4]> = BTreeMap::new();
         for row in &self.rows {
             let code = row.code.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
             let at = match row.verdict {
                 Verdict::Passed => 0,
                 Verdict::Failed { .. } => 1,
                 Verdict::Lacking { .. } => 2,
+                Verdict::NotExamined { .. } => 3,
             };
             counts.entry((row.part, code)).or_default()[at] += 1;
         }
@@ -134,6 +153,7 @@ fn flat(row: &Row) -> serde_json::Value {
         Verdict::Passed => ("passed", None),
         Verdict::Failed { why } => ("failed", Some(why)),
         Verdict::Lacking { why } => ("lacking", Some(why)),
+        Verdict::NotExamined { why } => ("not_examined", Some(why)),
     };
     let code = row.code.as_ref().map(ToString::to_string);
     serde_json::json!({ "part": row.part, "code": code, "case": row.case, "verdict": verdict, "why": why })
@@ -172,6 +192,11 @@ impl Sheet {
         self.put(case.into(), Verdict::Lacking { why: why.into() });
     }
 
+    /// A claim that what the simulator does neither proves nor disproves.
+    pub fn not_examined(&mut self, case: impl Into<String>, why: impl Into<String>) {
+        self.put(case.into(), Verdict::NotExamined { why: why.into() });
+    }
+
     fn put(&mut self, case: String, verdict: Verdict) {
         self.rows.push(Row { part: self.part, code: self.code.clone(), case, verdict });
     }
@@ -188,12 +213,14 @@ mod tests {
         sheet.hold("a create opens an order", true, String::new);
         sheet.hold("a close closes it", false, || "it is open".to_owned());
         sheet.lacking("a decline is told", "payers are not declined here");
+        sheet.not_examined("refunds are a minute apart", "the simulator takes earlier ones");
         let report = Report { candidate: "sandbox".to_owned(), rows: sheet.rows };
         let text = report.to_string();
         for line in [
-            "orders         wx_native          1       1        1",
+            "orders         wx_native          1       1        1             1",
             "FAILED  orders wx_native: a close closes it: it is open",
             "lacking orders: payers are not declined here (1 cases)",
+            "not examined orders: refunds are a minute apart: the simulator takes earlier ones (1 cases)",
             "NOT PASSED",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -293,7 +293,9 @@ impl<D: Dialect> Provider for SimpleProvider<D> {
                 order.pay();
                 self.0.put(&order)
             }
-            Play::PayOther(_) | Play::Decline | Play::Return => Err("a simple provider knows no such thing".to_owned()),
+            Play::PayOther(_) | Play::Decline | Play::Return | Play::Hold | Play::Release | Play::Strand => {
+                Err("a simple provider knows no such thing".to_owned())
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::{Currency, Money, NamedAction, PayerAction};
+use maxpay_engine::model::{Currency, Money, NamedAction, PayerAction, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::alipay::Alipay;
@@ -59,6 +59,7 @@ impl Candidate for AlipayCandidate {
                 Feature::AnswerEcho,
                 "answers name the order, and neither application nor seller: the key that signs is one application's",
             ),
+            lack(Feature::Strand, "alipay.trade.refund names no refund that waits for somebody once it was accepted"),
             lack(Feature::Probes, "Alipay sends no probes"),
             lack(
                 Feature::NoticeAge,
@@ -100,6 +101,9 @@ impl Provider for Examined {
             Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
             Play::Decline => return Err("nobody is told of a declined try".to_owned()),
             Play::PayLate => PayerCommand::PayLate,
+            Play::Hold => PayerCommand::Poor(true),
+            Play::Release => PayerCommand::Poor(false),
+            Play::Strand => return Err("a refund is done or refused at once".to_owned()),
             Play::Return => {
                 let trade = self.trade(number).ok_or("the order is not known")?;
                 PayerCommand::Refund(trade.total_minor().saturating_sub(trade.returned_minor()))
@@ -146,6 +150,10 @@ impl Provider for Examined {
             KeyMode::PublicKey => Some(self.settings(Merchant::First)),
             KeyMode::Certificates => None,
         }
+    }
+
+    fn falls_due(&self) -> Option<Timestamp> {
+        self.0.next_due().ok().flatten()
     }
 
     fn books(&self) -> Vec<BookOrder> {

@@ -38,6 +38,9 @@ pub(super) struct ChargeRow {
     pub payments: Vec<PaymentRow>,
     /// What went back in the console.
     pub returned: Option<(String, u64)>,
+    /// Whether the merchant's balance is too small for what is to go back.
+    #[serde(default)]
+    pub is_held: bool,
 }
 
 /// Money taken.

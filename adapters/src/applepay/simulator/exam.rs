@@ -47,6 +47,7 @@ impl Candidate for ApplePayCandidate {
             lack(Feature::OtherMerchantNotices, silent),
             lack(Feature::NoticeAge, silent),
             lack(Feature::Probes, silent),
+            lack(Feature::Strand, "a refund that the acquirer accepts is done"),
         ]
     }
 
@@ -90,6 +91,9 @@ impl Provider for Examined {
             Play::Decline => PayerCommand::Decline,
             Play::PayLate => PayerCommand::ApproveLate,
             Play::Return => PayerCommand::Return,
+            Play::Hold => PayerCommand::Hold,
+            Play::Release => PayerCommand::Release,
+            Play::Strand => return Err("what is accepted is done".to_owned()),
         };
         self.simulator.payer(number, command).map_err(|why| why.to_string())
     }

@@ -20,6 +20,10 @@ pub enum PayerCommand {
     ApproveLate,
     /// What was paid goes back wholly in the acquirer's console.
     Return,
+    /// The merchant's balance is too small for what is to go back of it.
+    Hold,
+    /// It is large enough again.
+    Release,
 }
 
 /// Why the acquirer would not let it happen.
@@ -114,6 +118,7 @@ fn happen(row: &mut ChargeRow, command: PayerCommand, now: Timestamp) -> Result<
         }
         PayerCommand::ApproveLate => row.state == RowState::Declined,
         PayerCommand::Return => row.state == RowState::Done && row.returned.is_none(),
+        PayerCommand::Hold | PayerCommand::Release => row.state == RowState::Done,
     };
     if !fits {
         return Err(PayerError::State(row.state));
@@ -125,6 +130,8 @@ fn happen(row: &mut ChargeRow, command: PayerCommand, now: Timestamp) -> Result<
             row.state = RowState::Declined;
             row.reason = Some("the card's bank declines".to_owned());
         }
+        PayerCommand::Hold => row.is_held = true,
+        PayerCommand::Release => row.is_held = false,
         PayerCommand::Return => {
             let amount = row.payments.last().map_or(0, |payment| payment.amount);
             row.returned = Some((super::books::trade_number("return", &row.merchant_id, &row.number, 0), amount));

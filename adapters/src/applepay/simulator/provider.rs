@@ -248,6 +248,7 @@ fn charge(books: &mut Books<'_>, asked: &ChargeAsked, content: String) -> Result
         reason: None,
         payments: Vec::new(),
         returned: None,
+        is_held: false,
     };
     match card {
         PayerCard::Approve | PayerCard::AnswerLost => row.pay(asked.amount, books.now),
@@ -301,6 +302,11 @@ fn give_back(books: &mut Books<'_>, asked: &BackBody, is_void: bool, content: St
     }
     if asked.amount == 0 || gone.saturating_add(asked.amount) > paid.amount {
         return Ok(refused("more than is left of the payment"));
+    }
+    if charge.is_held {
+        // It is not accepted: the same again is executed when there is money.
+        let why = "the merchant's balance is too small";
+        return Ok(Executed::answer(bare(&asked.merchant_id, &asked.number, State::Held, Some(why))));
     }
     let kind = if is_void { "void" } else { "refund" };
     let row = BackRow {

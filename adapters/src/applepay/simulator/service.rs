@@ -24,11 +24,13 @@ const MERCHANT: &str = "merchant.simulated.shop";
 const DOMAIN: &str = "shop.example.com";
 
 /// What people can do to a charge.
-const WORDS: [Word<PayerCommand>; 5] = [
+const WORDS: [Word<PayerCommand>; 7] = [
     Word::just("approve", PayerCommand::Approve, "approve an undecided charge"),
     Word::with("approve_other", "amount_minor", PayerCommand::ApproveOther, "approve an undecided charge over so much"),
     Word::just("decline", PayerCommand::Decline, "decline an undecided charge"),
     Word::just("approve_late", PayerCommand::ApproveLate, "take money although it was declined: the acquirer's fault"),
+    Word::just("hold", PayerCommand::Hold, "hold what is to go back: the merchant's balance is too small"),
+    Word::just("release", PayerCommand::Release, "the merchant's balance is large enough again"),
     Word::just("refund", PayerCommand::Return, "give all of it back in the acquirer's console"),
 ];
 

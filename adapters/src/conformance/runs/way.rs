@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, pending};
 use maxpay_engine::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
 use maxpay_engine::channel::{
@@ -19,83 +18,8 @@ use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
 use crate::conformance::Provider;
+use crate::conformance::fault::{Fault, struck};
 use crate::parts::digest::sha256;
-use crate::simulator::{How, Rule, When};
-
-/// What happens to a request, or to the answer to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Nothing leaves.
-    NotSent,
-    /// It is lost on its way there.
-    LostBefore,
-    /// It is executed, and the answer is lost.
-    LostAfter,
-    /// It is executed, and the answer comes late, but within the deadline.
-    Late,
-    /// It arrives twice; the second answer is seen.
-    Duplicated,
-    /// A gateway answers with this status instead of the provider.
-    StatusBefore(u16),
-    /// It is executed, and a gateway answers with this status.
-    StatusAfter(u16),
-    /// It is executed, and the answer is a page.
-    Html,
-    /// It is executed, and half of the answer comes.
-    Cut,
-    /// It is executed, and one character of the answer is another one.
-    Changed,
-    /// What only the signer can do.
-    Signer(How),
-    /// The engine dies before it arrives.
-    CrashBefore,
-    /// It is executed, and the engine dies before it reads the answer.
-    CrashAfter,
-}
-
-impl Fault {
-    /// Every one that an engine lives through.
-    pub const ALL: [Self; 16] = [
-        Self::NotSent,
-        Self::LostBefore,
-        Self::LostAfter,
-        Self::Late,
-        Self::Duplicated,
-        Self::StatusBefore(404),
-        Self::StatusAfter(404),
-        Self::StatusBefore(503),
-        Self::StatusAfter(503),
-        Self::StatusAfter(429),
-        Self::Html,
-        Self::Cut,
-        Self::Changed,
-        Self::Signer(How::Unsigned),
-        Self::Signer(How::Forged),
-        Self::Signer(How::Busy),
-    ];
-
-    /// Those that an engine does not live through.
-    pub const CRASHES: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
-
-    /// For the report.
-    pub fn name(self) -> String {
-        match self {
-            Self::NotSent => "not sent".to_owned(),
-            Self::LostBefore => "lost on its way".to_owned(),
-            Self::LostAfter => "executed, reply lost".to_owned(),
-            Self::Late => "reply late".to_owned(),
-            Self::Duplicated => "duplicated".to_owned(),
-            Self::StatusBefore(status) => format!("{status} before execution"),
-            Self::StatusAfter(status) => format!("executed, then {status}"),
-            Self::Html => "executed, reply a page".to_owned(),
-            Self::Cut => "executed, reply cut".to_owned(),
-            Self::Changed => "executed, reply changed".to_owned(),
-            Self::Signer(how) => format!("{how:?}").to_lowercase(),
-            Self::CrashBefore => "engine dies before it arrives".to_owned(),
-            Self::CrashAfter => "executed, engine dies".to_owned(),
-        }
-    }
-}
 
 /// The way.
 pub(super) struct Way {
@@ -206,61 +130,33 @@ async fn carry(
 ) -> Result<HttpReply, SendFailure> {
     let client = way.provider.client();
     let Some((fault, number)) = fault else { return client.send(request, limits).await };
-    let lost = || Err(SendFailure::Unknown("the connection ended without an answer".to_owned()));
     match fault {
-        Fault::NotSent => return Err(SendFailure::NotSent("the connection was not made".to_owned())),
-        Fault::LostBefore => return lost(),
-        Fault::StatusBefore(status) => return Ok(page(status)),
         Fault::CrashBefore => {
             let _held = Held::new(way);
-            return pending().await;
-        }
-        Fault::Signer(how) => {
-            let when = if how == How::Busy { When::BeforeExecution } else { When::AfterExecution };
-            way.provider.faults().add(Rule { call: None, number: Some(number), when, how, times: 1 });
-        }
-        Fault::Duplicated => drop(client.send(request.clone(), limits).await),
-        Fault::LostAfter
-        | Fault::Late
-        | Fault::StatusAfter(_)
-        | Fault::Html
-        | Fault::Cut
-        | Fault::Changed
-        | Fault::CrashAfter => {}
-    }
-    let reply = client.send(request, limits).await?;
-    match fault {
-        Fault::LostAfter => lost(),
-        Fault::StatusAfter(status) => Ok(page(status)),
-        Fault::Html => Ok(page(200)),
-        Fault::Cut => Ok(HttpReply { body: reply.body.slice(..reply.body.len() / 2), ..reply }),
-        Fault::Changed => {
-            let places = super::super::answers::places(&reply.body);
-            let at = places.get(places.len() / 2).copied().unwrap_or(0);
-            Ok(HttpReply { body: super::super::answers::flipped(&reply.body, at), ..reply })
+            pending().await
         }
         Fault::CrashAfter => {
+            drop(client.send(request, limits).await);
             let _held = Held::new(way);
             pending().await
         }
         Fault::Late => {
-            let wait = (limits.deadline / 2).min(Duration::from_secs(3));
+            let reply = client.send(request, limits).await?;
             let _held = Held::new(way);
-            way.clock.sleep(wait).await;
+            way.clock.sleep((limits.deadline / 2).min(Duration::from_secs(3))).await;
             Ok(reply)
         }
         Fault::NotSent
         | Fault::LostBefore
+        | Fault::LostAfter
+        | Fault::Duplicated
         | Fault::StatusBefore(_)
-        | Fault::CrashBefore
-        | Fault::Signer(_)
-        | Fault::Duplicated => Ok(reply),
+        | Fault::StatusAfter(_)
+        | Fault::Html
+        | Fault::Cut
+        | Fault::Changed
+        | Fault::Signer(_) => struck(&*way.provider, &number, request, limits, fault).await,
     }
-}
-
-fn page(status: u16) -> HttpReply {
-    let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
-    HttpReply { status, headers, body: Bytes::from_static(b"<!DOCTYPE html><html><body>not now</body></html>") }
 }
 
 /// An adapter whose requests are seen.

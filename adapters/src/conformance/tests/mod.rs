@@ -3,6 +3,12 @@
 #[expect(clippy::wildcard_enum_match_arm, reason = "each plant strikes in one place and leaves the rest as it is")]
 mod planted;
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "each bend strikes in one place and leaves the rest as it is")]
+#[cfg(all(feature = "alipay", feature = "applepay", feature = "unionpay", feature = "wechat"))]
+mod bent;
+#[cfg(all(feature = "alipay", feature = "applepay", feature = "unionpay", feature = "wechat"))]
+mod claims;
+
 use super::*;
 use crate::sandbox::simulator::SandboxCandidate;
 

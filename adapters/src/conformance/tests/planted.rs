@@ -338,7 +338,7 @@ impl Adapter for Planted {
     }
 }
 
-fn copied<'a>(context: &Context<'a>, now: Timestamp) -> Context<'a> {
+pub fn copied<'a>(context: &Context<'a>, now: Timestamp) -> Context<'a> {
     let AccountView { id, mode, settings, secrets, notify_url } = context.account;
     Context {
         now,

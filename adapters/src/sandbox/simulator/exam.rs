@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::{Money, NamedAction, PayerAction};
+use maxpay_engine::model::{Money, NamedAction, PayerAction, Timestamp};
 use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
 use serde_json::{Map, Value, json};
 
@@ -42,7 +42,11 @@ impl Candidate for SandboxCandidate {
     }
 
     fn lacks(&self) -> Vec<Lack> {
-        vec![Lack { feature: Feature::Probes, code: None, why: "the provider sends no probes" }]
+        let lack = |feature, why| Lack { feature, code: None, why };
+        vec![
+            lack(Feature::Probes, "the provider sends no probes"),
+            lack(Feature::TokenAmount, "a token of the sandbox says what its card does, and no amount"),
+        ]
     }
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
@@ -127,6 +131,7 @@ impl Provider for Examined {
             Play::Decline => PayerCommand::Decline,
             Play::PayLate => PayerCommand::PayLate,
             Play::Return => PayerCommand::Refund,
+            Play::Hold | Play::Release | Play::Strand => return Err("no merchant refunds here".to_owned()),
         };
         self.simulator.payer(number, command).map(drop).map_err(|why| why.to_string())
     }
@@ -191,6 +196,10 @@ impl Provider for Examined {
         if let Some(Err(error)) = ticked {
             tracing::error!(%error, "the simulated provider cannot use its books");
         }
+    }
+
+    fn falls_due(&self) -> Option<Timestamp> {
+        self.simulator.next_due().ok().flatten()
     }
 
     fn books(&self) -> Vec<BookOrder> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::{Currency, Money, NamedAction, PayerAction};
+use maxpay_engine::model::{Currency, Money, NamedAction, PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
@@ -68,6 +68,8 @@ impl Candidate for UnionPayCandidate {
         let lack = |feature, why| Lack { feature, code: None, why };
         vec![
             lack(Feature::Return, "a refund is found only under its own number; its payment stays 00"),
+            lack(Feature::Hold, "no response code says that a refund waits for the merchant's balance"),
+            lack(Feature::Strand, "no response code says that a refund waits for a person"),
             lack(Feature::Probes, "UnionPay sends no probes"),
             lack(Feature::NoticeAge, "a notice carries the order's time, and none of its own"),
         ]
@@ -164,6 +166,7 @@ impl Provider for Examined {
             Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
             Play::Decline => PayerCommand::Decline,
             Play::PayLate => PayerCommand::PayLate,
+            Play::Hold | Play::Release | Play::Strand => return Err("no refund is held".to_owned()),
             Play::Return => return Err("a refund in the console does not show in its payment".to_owned()),
         };
         self.simulator.payer(number, command).map(drop).map_err(|why| why.to_string())
@@ -214,6 +217,10 @@ impl Provider for Examined {
         if let Some(Err(error)) = self.simulator.tick(self.simulator.now()).now_or_never() {
             tracing::error!(%error, "the simulated UnionPay cannot use its books");
         }
+    }
+
+    fn falls_due(&self) -> Option<Timestamp> {
+        self.simulator.next_due().ok().flatten()
     }
 
     fn books(&self) -> Vec<BookOrder> {

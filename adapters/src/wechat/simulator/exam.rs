@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::PayerAction;
+use maxpay_engine::model::{PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ use super::super::signature::client_text;
 use super::books::Books;
 use super::keys::{KeyPair, ProviderKeys};
 use super::rows::{LedgerRow, OrderState, QueuedNotice, RefundState};
-use super::{IN_PROCESS, Merchant as Enrolled, PayerCommand, Simulator, SimulatorClient, SimulatorParts};
+use super::{IN_PROCESS, Merchant as Enrolled, PayerCommand, RefundPlan, Simulator, SimulatorClient, SimulatorParts};
 
 const FIRST: &str = "1900000109";
 const OTHER: &str = "1900000110";
@@ -168,12 +168,10 @@ impl Provider for Examined {
     }
 
     fn play(&self, number: &str, play: Play<'_>) -> Result<(), String> {
-        match play {
-            Play::Open(action) => opened(&self.simulator, number, |handle| opens(handle, &action.action)),
-            Play::Pay | Play::PayOther(_) | Play::Decline | Play::PayLate | Play::Return => {
-                played(&self.simulator, number, play)
-            }
+        if let Play::Open(action) = play {
+            return opened(&self.simulator, number, |handle| opens(handle, &action.action));
         }
+        played(&self.simulator, number, play)
     }
 
     fn notice(&self, about: About<'_>, seal: Seal) -> Option<RawNotification> {
@@ -198,6 +196,10 @@ impl Provider for Examined {
 
     fn tick(&self) {
         tick(&self.simulator);
+    }
+
+    fn falls_due(&self) -> Option<Timestamp> {
+        self.simulator.next_due().ok().flatten()
     }
 
     fn books(&self) -> Vec<BookOrder> {
@@ -235,6 +237,16 @@ pub(super) fn played(simulator: &Simulator, number: &str, play: Play<'_>) -> Res
         Play::PayOther(money) => PayerCommand::PayOther(money.minor()),
         Play::PayLate => PayerCommand::PayLate,
         Play::Return => PayerCommand::Refund,
+        Play::Hold => {
+            simulator.plan_refund(RefundPlan::NotEnough);
+            return Ok(());
+        }
+        Play::Strand => {
+            simulator.plan_refund(RefundPlan::Ends(RefundState::Abnormal));
+            return Ok(());
+        }
+        // What holds a refund holds one: nothing has to be done to release it.
+        Play::Release => return Ok(()),
         Play::Decline | Play::Open(_) => return Err("a declined try is not told of".to_owned()),
     };
     simulator.payer(number, command).map(drop).map_err(|why| why.to_string())

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::PayerAction;
+use maxpay_engine::model::{PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
@@ -154,12 +154,10 @@ impl Provider for Examined {
     }
 
     fn play(&self, number: &str, play: Play<'_>) -> Result<(), String> {
-        match play {
-            Play::Open(action) => opened(&self.simulator, number, |handle| self.opens(handle, &action.action)),
-            Play::Pay | Play::PayOther(_) | Play::Decline | Play::PayLate | Play::Return => {
-                played(&self.simulator, number, play)
-            }
+        if let Play::Open(action) = play {
+            return opened(&self.simulator, number, |handle| self.opens(handle, &action.action));
         }
+        played(&self.simulator, number, play)
     }
 
     fn notice(&self, about: About<'_>, seal: Seal) -> Option<RawNotification> {
@@ -192,6 +190,10 @@ impl Provider for Examined {
 
     fn tick(&self) {
         tick(&self.simulator);
+    }
+
+    fn falls_due(&self) -> Option<Timestamp> {
+        self.simulator.next_due().ok().flatten()
     }
 
     fn books(&self) -> Vec<BookOrder> {
