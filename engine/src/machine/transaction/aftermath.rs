@@ -1,17 +1,18 @@
-//! After a success: other attempts whose outcome is not known are asked about until they have ended or brought money.
+//! After a success: other attempts that may still bring money are closed, or asked about, until they have ended or
+//! brought it.
 
 use crate::channel::Outcome;
 use crate::machine::Told;
-use crate::model::{Attempt, AttemptEnd, AttemptNumber, CallKind, SendState, Transaction};
+use crate::model::{Attempt, AttemptEnd, CallKind, SendState, Transaction};
 
 use super::evidence::About;
 use super::work::{DAY, Work};
 use super::{ending, looks, sending};
 
-/// Whether the attempt may still bring money that nobody has told: it was sent, with an unknown outcome.
+/// Whether the attempt may still bring money that nobody has told: it was sent, and not refused.
 pub(super) fn is_doubtful(record: &Transaction, attempt: &Attempt) -> bool {
     attempt.ended.is_none()
-        && attempt.sends.iter().any(|send| send.state == SendState::Unknown)
+        && attempt.sends.iter().any(|send| matches!(send.state, SendState::Unknown | SendState::Executed))
         && !record.receipts.iter().any(|receipt| receipt.number == attempt.number)
 }
 
@@ -20,34 +21,55 @@ pub(super) fn any_doubtful(record: &Transaction) -> bool {
     record.attempts.iter().any(|attempt| is_doubtful(record, attempt))
 }
 
-/// Its due time has come: asks about every attempt of unknown outcome.
+/// It is paid: whatever else a payer could still pay is closed at once.
+pub(super) fn begin(work: &mut Work<'_>) {
+    for index in doubtful(&work.record) {
+        if let Some(attempt) = work.record.attempts.get_mut(index) {
+            attempt.looks = 0;
+        }
+    }
+    ask(work);
+}
+
+/// Its due time has come: the same again.
 pub(super) fn due(work: &mut Work<'_>) {
-    let record = &work.record;
-    let doubtful: Vec<(usize, AttemptNumber)> = record
-        .attempts
-        .iter()
-        .enumerate()
-        .filter(|(_, attempt)| is_doubtful(record, attempt))
-        .map(|(index, attempt)| (index, attempt.number.clone()))
-        .collect();
-    if doubtful.is_empty() {
+    if !ask(work) {
         work.note("it has ended");
         return;
     }
-    let mut looked = 0;
-    for (index, number) in doubtful {
-        work.call(number, CallKind::Query);
-        looked = looks::count_look(work, index).max(looked);
-    }
-    work.doubt("another attempt of it has no known outcome");
-    match looks::next_wait(&work.rules.query.schedule, looked) {
-        Some(wait) => work.look_in(wait),
-        None => work.overdue("another attempt than the paid one has no known outcome"),
-    }
-    work.note("asked the channel what became of another attempt");
+    work.doubt("another attempt of it may still be paid");
 }
 
-/// A word without money about an attempt of unknown outcome: it may end the attempt, and never moves the status.
+fn doubtful(record: &Transaction) -> Vec<usize> {
+    let attempts = record.attempts.iter().enumerate();
+    attempts.filter(|(_, attempt)| is_doubtful(record, attempt)).map(|(index, _)| index).collect()
+}
+
+/// Asks the channel to close what may still be paid, or what became of it where there is no close. Whether there is any.
+fn ask(work: &mut Work<'_>) -> bool {
+    let doubtful = doubtful(&work.record);
+    if doubtful.is_empty() {
+        return false;
+    }
+    let mut looked = 0;
+    for index in doubtful {
+        let Some(attempt) = work.record.attempts.get(index) else { continue };
+        // A charge is no order that could be closed.
+        let closes = work.rules.close.is_some() && attempt.intent.token.is_none();
+        let number = attempt.number.clone();
+        work.call(number, if closes { CallKind::Close } else { CallKind::Query });
+        looked = looks::count_look(work, index).max(looked);
+    }
+    let schedule = work.rules.close.as_ref().map_or(&work.rules.query.schedule, |close| &close.schedule);
+    match looks::next_wait(schedule, looked) {
+        Some(wait) => work.look_in(wait),
+        None => work.overdue("another attempt than the paid one may still be paid"),
+    }
+    work.note("closed another attempt of it, or asked the channel what became of that");
+    true
+}
+
+/// A word without money about such an attempt: it may end the attempt, and never moves the status.
 pub(super) fn told(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &Told) {
     let Some(attempt) = work.record.attempts.get(index) else { return };
     let open_sends = attempt.sends.iter().any(|send| matches!(send.state, SendState::Unknown | SendState::Executed));
@@ -63,7 +85,13 @@ pub(super) fn told(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &
         (About::Order, Outcome::NotFound) if sending::not_found_counts(work, attempt, told) => {
             Some(AttemptEnd::NotSent("the channel does not know it".to_owned()))
         }
-        (About::Send | About::Order | About::CloseRefused | About::Session(_) | About::Nothing, _) => None,
+        (About::CloseRefused, _) => {
+            // Perhaps because it is paid.
+            let number = attempt.number.clone();
+            work.call(number, CallKind::Query);
+            None
+        }
+        (About::Send | About::Order | About::Session(_) | About::Nothing, _) => None,
     };
     match end {
         Some(end) => ending::end_attempt(work, index, end),

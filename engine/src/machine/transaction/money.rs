@@ -6,6 +6,7 @@ use crate::model::{
     AlarmKind, AttemptNumber, Attention, EventKind, Money, Receipt, ReceiptState, Status, Timestamp, TransactionId,
 };
 
+use super::aftermath;
 use super::work::{Work, clip};
 
 /// Whether a success is told to subscribers as a success.
@@ -122,6 +123,7 @@ pub(super) fn pay(work: &mut Work<'_>, trade_number: &str, amount: Money, paid_a
     work.record.close_requested = None;
     work.no_doubt();
     work.note(if late { format!("paid after it was {before}: {amount}") } else { format!("paid: {amount}") });
+    aftermath::begin(work);
     let paid_before = enter_bill(work, was_open);
     tell(work, trade_number, amount, late, telling);
     if let Some(other) = paid_before {

@@ -128,12 +128,25 @@ pub(super) fn note_send(work: &mut Work<'_>, index: usize, told: &Told) {
         return; // Whether the payer's device has sent it is not told by signing it.
     }
     let Some(attempt) = work.record.attempts.get_mut(index) else { return };
+    if state != SendState::Executed && is_seen(attempt) {
+        return; // One of the two words is wrong: what became of the send is not known.
+    }
     let kept = u32::try_from(attempt.sends.len()).unwrap_or(u32::MAX);
     let position = send.checked_sub(attempt.sends_made.saturating_sub(kept)).and_then(|at| usize::try_from(at).ok());
     let noted = position.and_then(|at| attempt.sends.get_mut(at));
     if let Some(noted) = noted.filter(|noted| noted.state == SendState::Unknown) {
         noted.state = state;
     }
+}
+
+/// Whether the newest word about the attempt, told by something else than a send's own answer, is that the channel has it.
+fn is_seen(attempt: &Attempt) -> bool {
+    attempt.last_outcome.as_ref().is_some_and(|last| {
+        let of_order = !matches!(last.call, CallKind::Create | CallKind::Authorize);
+        let shows =
+            [Outcome::AwaitingPayer(Vec::new()), Outcome::Unpaid, Outcome::Processing, Outcome::Held(String::new())];
+        of_order && shows.iter().any(|outcome| last.text.split(':').next() == Some(outcome.name()))
+    })
 }
 
 /// Whether every send of the attempt was proved not to have been executed.

@@ -3,14 +3,14 @@
 
 use crate::channel::{CodeManifest, Outcome};
 use crate::machine::{Effect, Input};
-use crate::model::{AccountId, AttemptEnd, CallKind, Fallback, RawId, Requester, SendState, Status};
+use crate::model::{AccountId, AttemptEnd, Attention, CallKind, Fallback, RawId, Requester, SendState, Status};
 
 use super::world::{
-    ACCOUNT, LIFE, Play, VISIBLE, answer, created, declined, moving, not_executed, number, open_until, paid, queried,
-    refusing, returning, signing, unknown, wallet,
+    ACCOUNT, LIFE, Play, VISIBLE, answer, created, declined, moving, not_executed, notified, number, open_until, paid,
+    queried, refusing, returning, signing, unknown, wallet,
 };
 
-use CallKind::{Create, Query};
+use CallKind::{Close, Create, Query};
 
 const SECOND: AccountId = AccountId(RawId([10; 12]));
 const THIRD: AccountId = AccountId(RawId([11; 12]));
@@ -49,6 +49,16 @@ fn what_falls_over() {
         ("not signed", play(signing()).at(0, Input::Signed(not_executed())), true),
         ("a wallet's order that is not signed", play(wallet()).at(0, Input::Signed(refused())), true),
         ("the payer's own decline", sent(moving()).at(1, created(0, declined())), false),
+        (
+            "the channel has it in hand",
+            sent(moving()).at(1, queried(Outcome::Processing)).at(2, created(0, not_executed())),
+            false,
+        ),
+        (
+            "the channel holds it open",
+            sent(returning()).at(1, queried(Outcome::Unpaid)).at(2, created(0, declined())),
+            false,
+        ),
         ("silence", sent(returning()).at(10, created(0, unknown())), false),
         ("declined after silence", Play::at(sent(returning()), 10, queried(declined())), false),
         (
@@ -116,6 +126,25 @@ fn money_of_the_first_account_counts() {
     let play = sent(returning()).at(1, created(0, declined())).at(2, of_second(open_until(600)));
     let play = play.at(30, queried(paid("T-1")));
     assert_eq!(play.status(), "succeeded");
+}
+
+#[test]
+fn the_order_of_the_next_account_is_closed_once_the_first_was_paid() {
+    // The payer holds the second order's code: it is closed, and watched to its end.
+    let paid_first = || {
+        let play = sent(returning()).at(1, created(0, declined())).at(2, of_second(open_until(600)));
+        play.at(30, notified(paid("T-1")))
+    };
+    let again = || paid_first().at(31, answer(1, Close, 0, unknown())).at(32, Input::Due);
+    let (close, query) = [Close, Query].map(|kind| [Effect::Call { number: number(1), kind, send: 0 }]).into();
+    assert_eq!((paid_first().status(), &paid_first().effects[..]), ("succeeded", &close[..]));
+    assert_eq!(paid_first().at(31, answer(1, Close, 0, declined())).effects, query);
+    assert_eq!(again().effects, close);
+    let closed = again().at(400, answer(1, Close, 0, Outcome::Closed));
+    assert_eq!((closed.status(), closed.record.due_at), ("succeeded", None));
+    let twice = again().at(400, answer(1, Query, 0, paid("T-2")));
+    assert!(twice.record.attention.contains(&Attention::Duplicate));
+    assert_eq!(twice.record.due_at, None);
 }
 
 #[test]

@@ -52,8 +52,8 @@ fn check_due(input: &Input, when: Moment, after: &Transaction, story: &dyn Fn() 
     let paid = |number: &AttemptNumber| after.receipts.iter().any(|receipt| receipt.number == *number);
     let doubtful = matches!(after.status, Status::Succeeded { .. })
         && after.attempts.iter().any(|attempt| {
-            let unknown = attempt.sends.iter().any(|send| send.state == SendState::Unknown);
-            unknown && attempt.ended.is_none() && !paid(&attempt.number)
+            let unrefused = |send: &crate::model::Send| matches!(send.state, SendState::Unknown | SendState::Executed);
+            attempt.sends.iter().any(unrefused) && attempt.ended.is_none() && !paid(&attempt.number)
         });
     assert_eq!(after.is_open() || hinted || doubtful, after.due_at.is_some(), "due: {}", story());
     if let Input::Hint(number) = input {
