@@ -339,15 +339,18 @@ async fn the_page_is_the_payers_own() {
 fn a_simulator_stays_at_home() {
     // Beyond this machine only by an explicit word; and one process a folder.
     let folder = tempfile::tempdir().expect("a folder");
-    let run = |listen: &str| {
+    let run = |address: [&str; 4]| {
         std::process::Command::new(PROGRAM)
-            .args(["simulate", "applepay", "--listen", listen, "--data"])
+            .args(["simulate", "applepay", "--data"])
             .arg(folder.path().join("books"))
+            .args(address)
             .output()
             .expect("it runs")
     };
-    let refused = run("0.0.0.0:0");
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && said.contains("--open"), "{said}");
-    assert!(refused.stdout.is_empty() && !folder.path().join("books").exists());
+    for (listen, public_url) in [("0.0.0.0:0", "http://127.0.0.1"), ("127.0.0.1:0", "https://payer.example.com")] {
+        let refused = run(["--listen", listen, "--public-url", public_url]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains("--open"), "{said}");
+        assert!(refused.stdout.is_empty() && !folder.path().join("books").exists());
+    }
 }

@@ -87,6 +87,9 @@ pub(super) fn validate(
         Mode::Live | Mode::Test if address.is_none() => {
             errors.add(GATEWAY, "must be an http or https address without query, or not be there");
         }
+        Mode::Test if address.as_ref().is_some_and(is_live) => {
+            errors.add(GATEWAY, "is where real money moves: not in test mode");
+        }
         Mode::Live | Mode::Test => {}
     }
     let known = |word: &str| PRODUCT_CODES.iter().any(|(name, _)| *name == word);
@@ -206,6 +209,12 @@ fn gateway(mode: Mode, setting: &str) -> Option<Url> {
         && url.query().is_none()
         && url.fragment().is_none();
     plain.then_some(url)
+}
+
+/// Whether real money moves there: the sandbox is below alipaydev.com.
+fn is_live(gateway: &Url) -> bool {
+    let host = gateway.host_str().unwrap_or_default().trim_end_matches('.');
+    host == "alipay.com" || host.ends_with(".alipay.com")
 }
 
 /// Where requests of the account go.

@@ -23,8 +23,10 @@ pub(super) const PFX_PASSWORD: &str = "pfx_password";
 
 const LIVE_GATEWAY: &str = "https://gateway.95516.com";
 const TEST_GATEWAY: &str = "https://gateway.test.95516.com";
-/// Live gateways are below it.
-const LIVE_DOMAIN: &str = ".95516.com";
+/// Its gateways are below it.
+const DOMAIN: &str = ".95516.com";
+/// Its test gateways are.
+const TEST_DOMAIN: &str = ".test.95516.com";
 /// Whose certificate signs answers and notices: the third part, between `@`, of its common name.
 const UNIONPAY: &str = "中国银联股份有限公司";
 /// The test gateway has signed under this name too.
@@ -150,9 +152,17 @@ fn read_gateway(mode: Mode, text: &str) -> Result<String, &'static str> {
     if !plain {
         return Err(SHAPE);
     }
-    let live = url.scheme() == "https" && url.host_str().is_some_and(|host| host.ends_with(LIVE_DOMAIN));
-    if mode == Mode::Live && !live {
-        return Err("must be an https address of UnionPay (….95516.com) in live mode; leave it out for the usual one");
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let of_live = host.ends_with(DOMAIN) && !host.ends_with(TEST_DOMAIN);
+    match mode {
+        Mode::Live if !(of_live && url.scheme() == "https") => {
+            return Err(
+                "must be an https address of UnionPay (….95516.com, and no test one) in live mode; leave it out \
+                        for the usual one",
+            );
+        }
+        Mode::Test if of_live => return Err("is where real money moves: not in test mode"),
+        Mode::Live | Mode::Test => {}
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -14,7 +14,7 @@ use crate::channel::{Answer, Call, Interpreted, OriginalApi, Outcome, Prepared, 
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::Told;
-use crate::model::{AccountState, AlarmKind, Attempt, CallKind, Door, Sealed, Timestamp};
+use crate::model::{AccountState, AlarmKind, Attempt, CallKind, Door, Sealed, SendState, Timestamp};
 use crate::secrets::Secret;
 use crate::store::{Batch, Health};
 
@@ -23,7 +23,7 @@ pub(crate) use super::adapting::{interpret, off_arbiter, sign, with_context};
 use super::batch::evidence_place;
 use super::dispatcher::Job;
 use super::keeper::account_of;
-use super::materials;
+use super::materials::{self, Asker};
 use super::owners::disagreement;
 
 /// Bytes of an answer that are read: it has to fit into one commit together with its record, so that it can always be
@@ -79,8 +79,10 @@ async fn may_leave(inner: &Inner, asked: &Asked, job: Option<&Job>) -> Result<()
     let Some(job) = job.filter(|job| job.sends()) else { return Ok(()) };
     // As it is now: somebody may have paused it meanwhile.
     let account = patiently(|| account_of(inner, asked.attempt.account_id)).await.map_err(|why| why.to_string())?;
-    if let AccountState::Paused { reason, .. } = &account.record.state {
-        return Err(format!("the account is paused: {reason}"));
+    match &account.record.state {
+        AccountState::Paused { reason, .. } => return Err(format!("the account is paused: {reason}")),
+        AccountState::Disabled if begins_order(job, &asked.attempt) => return Err("the account was deleted".to_owned()),
+        AccountState::Disabled | AccountState::Active => {}
     }
     let now = inner.clock.now();
     let rules = inner.adapters.rules(&account.record.adapter, &job.record.channel);
@@ -107,6 +109,14 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(work: imp
         wait = wait.saturating_mul(2);
     }
     work().await
+}
+
+/// Whether the call would be the first by which anything of the attempt comes to be at the channel.
+fn begins_order(job: &Job, attempt: &Attempt) -> bool {
+    let earlier = if job.resign { attempt.sends.len() } else { attempt.sends.len().saturating_sub(1) };
+    job.kind == CallKind::Create
+        && usize::try_from(attempt.sends_made) == Ok(attempt.sends.len())
+        && attempt.sends.iter().take(earlier).all(|send| send.state == SendState::NotExecuted)
 }
 
 fn nothing_left(kind: CallKind, why: String) -> Outcome {
@@ -230,7 +240,7 @@ async fn prepared(
             Prepared::Send(request) => return Ok(Made::Request(request)),
             Prepared::NeedMaterial(request) if !*refreshed => {
                 *refreshed = true;
-                asked.account = inner.materials.refresh(inner, &asked.account, request).await?;
+                asked.account = inner.materials.refresh(inner, &asked.account, request, Asker::Call).await?;
             }
             Prepared::NeedMaterial(_) => return Err("material is missing still".to_owned()),
             Prepared::Unsupported => return Err("the channel has no such operation".to_owned()),
@@ -249,7 +259,7 @@ async fn read(
     match interpret(inner, asked, step, reply).await? {
         Interpreted::NeedMaterial(request) if !*refreshed => {
             *refreshed = true;
-            asked.account = inner.materials.refresh(inner, &asked.account, request).await?;
+            asked.account = inner.materials.refresh(inner, &asked.account, request, Asker::Call).await?;
             interpret(inner, asked, step, reply).await
         }
         read @ (Interpreted::Done(_)

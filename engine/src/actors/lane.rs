@@ -50,8 +50,8 @@ pub(super) struct Lane {
 /// What rows are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reads {
-    /// To be known in time.
-    Ahead,
+    /// To be known in time, from this one on.
+    Ahead(Due),
     /// They are known, and gone through again.
     Anew,
     /// Nothing: all was forgotten meanwhile.
@@ -223,7 +223,7 @@ impl Lane {
         }
         let ahead = self.known_to.at <= now.after(MARGIN) && self.near.len() < NEAR_MAX / 2;
         let anew = self.anew.filter(|_| self.again.len() < NEAR_MAX / 8);
-        self.reads = if ahead { Reads::Ahead } else { Reads::Anew };
+        self.reads = if ahead { Reads::Ahead(self.known_to) } else { Reads::Anew };
         let from = if ahead { Some(self.known_to) } else { anew };
         from.inspect(|_| self.heard = Some(Vec::new()))
     }
@@ -231,8 +231,11 @@ impl Lane {
     /// Rows were read, all of them before `to`.
     pub fn read(&mut self, rows: BTreeSet<Due>, to: Due, now: Now) {
         match self.reads {
-            Reads::Ahead => {
-                self.known_to = self.known_to.max(to);
+            Reads::Ahead(from) => {
+                // Unless something that was known has been let go meanwhile: then it is read again from there.
+                if self.known_to >= from {
+                    self.known_to = self.known_to.max(to);
+                }
                 for due in rows {
                     self.know(due);
                 }
@@ -274,6 +277,26 @@ mod tests {
 
     fn row(at: u64, id: u8) -> Due {
         Due { at: Timestamp::from_millis(at), kind: DueKind::Delivery, id: RawId([id; RawId::LEN]) }
+    }
+
+    #[test]
+    fn what_is_let_go_while_rows_are_read_is_read_again() {
+        // A flood during a read pushes out a row that was known before.
+        let mut lane = Lane::new(DueKind::Delivery);
+        let (wall, second) = (Timestamp::from_millis, Duration::from_secs);
+        let now = |at, seconds| Now { wall: wall(at), monotonic: second(seconds) };
+        lane.wants_reading(wall(1_000_000), second(0)).expect("nothing is known yet");
+        let later = row(1_050_000, 1);
+        lane.read(BTreeSet::from([later]), row(1_060_001, 0), now(1_000_000, 0));
+        lane.wants_reading(wall(1_041_000), second(41)).expect("what is known ends soon");
+        for at in (1_000_000..).take(2 * NEAR_MAX) {
+            lane.hear(row(at, 2), true);
+        }
+        lane.read(BTreeSet::new(), row(1_101_001, 0), now(1_041_000, 41));
+        let due = lane.take_due(wall(1_050_000), second(50), usize::MAX);
+        assert!(due.len() >= NEAR_MAX && !due.contains(&later));
+        let from = lane.wants_reading(wall(1_050_000), second(50)).expect("it is near");
+        assert!(from <= later, "{from:?}");
     }
 
     #[test]

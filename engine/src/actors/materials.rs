@@ -29,17 +29,40 @@ const KEPT_MAX: usize = 16;
 #[derive(Default)]
 pub(crate) struct Materials(Mutex<BTreeMap<AccountId, Arc<tokio::sync::Mutex<Past>>>>);
 
-/// What the last fetch of an account came to.
-#[derive(Default)]
-struct Past {
-    failed: Option<(Duration, String)>,
+/// Who misses material.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A call of ours, or the age of what is there.
+    Call,
+    /// A notification: anybody can send one that names what nobody has.
+    Notification,
 }
 
+/// What the last fetches of an account came to.
+#[derive(Default)]
+struct Past {
+    of_call: Option<Failed>,
+    of_notification: Option<Failed>,
+}
+
+/// When a fetch failed, by the monotonic clock, and why.
+struct Failed(Duration, String);
+
 impl Past {
-    /// Why the last fetch failed, while that is remembered.
-    fn failed_lately(&self, now: Duration) -> Option<&str> {
-        let lately = self.failed.as_ref().filter(|(at, _)| now.saturating_sub(*at) < FAILURE_KEPT);
-        lately.map(|(_, why)| why.as_str())
+    /// Why the last fetch failed, while that is remembered. What a stranger's notification asked for in vain says
+    /// nothing about what a call needs.
+    fn failed_lately(&self, asker: Asker, now: Duration) -> Option<&str> {
+        let lately = |failed: &&Failed| now.saturating_sub(failed.0) < FAILURE_KEPT;
+        let of_notification = self.of_notification.as_ref().filter(|_| asker == Asker::Notification);
+        let failed = self.of_call.as_ref().filter(lately).or(of_notification.filter(lately));
+        failed.map(|Failed(_, why)| why.as_str())
+    }
+
+    fn note(&mut self, asker: Asker, failed: Option<Failed>) {
+        match asker {
+            Asker::Call => self.of_call = failed,
+            Asker::Notification => self.of_notification = failed,
+        }
     }
 }
 
@@ -59,31 +82,23 @@ impl Materials {
         inner: &Arc<Inner>,
         account: &Arc<LoadedAccount>,
         request: HttpRequest,
+        asker: Asker,
     ) -> Result<Arc<LoadedAccount>, String> {
-        let id = account.record.id;
+        let (id, had) = (account.record.id, &account.material);
         let turn = self.turn(id);
         let mut past = turn.lock().await;
         let newest = inner.directory.account(id).await.map_err(|why| why.to_string())?;
-        if let Some(newest) = newest
-            && newest.material != account.material
-        {
-            return Ok(newest);
+        let account = &newest.unwrap_or_else(|| Arc::clone(account));
+        if account.material != *had {
+            return Ok(Arc::clone(account));
         }
         let now = inner.clock.now().monotonic;
-        if let Some(why) = past.failed_lately(now) {
+        if let Some(why) = past.failed_lately(asker, now) {
             return Err(why.to_owned());
         }
         let fetched = fetch(inner, account, request).await;
-        match fetched {
-            Ok(account) => {
-                past.failed = None;
-                Ok(account)
-            }
-            Err(why) => {
-                past.failed = Some((now, why.clone()));
-                Err(why)
-            }
-        }
+        past.note(asker, fetched.as_ref().err().map(|why| Failed(now, why.clone())));
+        fetched
     }
 }
 
@@ -98,21 +113,21 @@ pub(crate) fn freshen(inner: &Arc<Inner>, account: &Arc<LoadedAccount>) {
         return;
     }
     let Ok(mut past) = inner.materials.turn(account.record.id).try_lock_owned() else { return };
-    if past.failed_lately(inner.clock.now().monotonic).is_some() {
+    if past.failed_lately(Asker::Call, inner.clock.now().monotonic).is_some() {
         return;
     }
-    let (inner, account) = (Arc::clone(inner), Arc::clone(account));
+    let (inner, id) = (Arc::clone(inner), account.record.id);
     let owner = Arc::clone(&inner);
     owner.commands.spawn(async move {
-        // Whoever noticed it may have held the account since before the fetch that has ended just now.
-        let newest = inner.directory.account(account.record.id).await.ok().flatten();
-        let fetched_at = newest.and_then(|newest| newest.fetched_at);
-        if fetched_at.is_some_and(|fetched_at| !is_old(fetched_at, inner.clock.now().wall)) {
+        // Whoever noticed it may have held the account since before its settings were saved, or since before the fetch
+        // that has ended just now.
+        let Ok(Some(account)) = inner.directory.account(id).await else { return };
+        if account.fetched_at.is_none_or(|fetched_at| !is_old(fetched_at, inner.clock.now().wall)) {
             return;
         }
         if let Err(why) = maintain(&inner, &account).await {
-            tracing::warn!(account = %account.record.id, %why, "old material was not fetched anew");
-            past.failed = Some((inner.clock.now().monotonic, why));
+            tracing::warn!(account = %id, %why, "old material was not fetched anew");
+            past.note(Asker::Call, Some(Failed(inner.clock.now().monotonic, why)));
         }
     });
 }

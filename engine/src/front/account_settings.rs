@@ -4,11 +4,13 @@
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::api::AccountSettings;
+use crate::api::{AccountSettings, CreateAccount};
 use crate::channel::{Adapter, FieldError, Manifest, SecretSettings};
 use crate::directory::NOTIFY_URL;
 use crate::model::{ChannelCode, Mode, Timestamp};
 use crate::secrets::Secret;
+
+use super::accounts::{check_label, check_weight};
 
 /// All settings of a revision together, in bytes of JSON.
 const SETTINGS_BYTES_MAX: usize = 128 * 1024;
@@ -83,16 +85,10 @@ impl Parted {
     }
 }
 
-/// Everything that an account of these settings lacks or has wrong, by setting; empty when it would be taken in `mode` at
+/// Everything that such an account of `adapter` lacks or has wrong, by field; empty when it would be taken in `mode` at
 /// `now`. Opens nothing, asks nobody and keeps nothing.
 #[must_use]
-pub fn account_lacks(
-    adapter: &dyn Adapter,
-    mode: Mode,
-    codes: &[ChannelCode],
-    given: &AccountSettings,
-    now: Timestamp,
-) -> Vec<FieldError> {
+pub fn account_lacks(adapter: &dyn Adapter, mode: Mode, wanted: &CreateAccount, now: Timestamp) -> Vec<FieldError> {
     let manifest = adapter.manifest();
     let mut lacks = Vec::new();
     let mut note = |judged: Result<(), Error>| {
@@ -108,9 +104,11 @@ pub fn account_lacks(
     if mode == Mode::Live && manifest.test_mode_only {
         note(refuse(vec![wrong_field("adapter", format!("{} is for test mode only", manifest.adapter))]));
     }
-    note(served_codes(manifest, codes).map(drop));
+    note(check_label(&wanted.label));
+    note(check_weight(wanted.weight));
+    note(served_codes(manifest, &wanted.codes).map(drop));
     let mut parted = Parted::default();
-    note(parted.change(manifest, given));
+    note(parted.change(manifest, &wanted.settings));
     note(parted.validate(adapter, mode, now).map(drop));
     note(
         adapter

@@ -151,7 +151,7 @@ impl Inner {
             Claimed::New(claim) => claim,
         };
         let adapter = self.adapter_for(&request.adapter, scope.mode)?;
-        check_optional_text("label", &request.label, LABEL_MAX)?;
+        check_label(&request.label)?;
         check_weight(request.weight)?;
         let codes = served_codes(adapter.manifest(), &request.codes)?;
         let mut parted = Parted::default();
@@ -199,7 +199,7 @@ impl Inner {
             account.codes = served_codes(adapter.manifest(), codes)?;
         }
         if let Some(label) = &request.label {
-            check_optional_text("label", label, LABEL_MAX)?;
+            check_label(label)?;
             account.label.clone_from(label);
         }
         account.priority = request.priority.unwrap_or(account.priority);
@@ -290,6 +290,10 @@ impl Inner {
     }
 }
 
-fn check_weight(weight: u32) -> Result<(), Error> {
+pub(super) fn check_label(label: &str) -> Result<(), Error> {
+    check_optional_text("label", label, LABEL_MAX)
+}
+
+pub(super) fn check_weight(weight: u32) -> Result<(), Error> {
     if (1..=WEIGHT_MAX).contains(&weight) { Ok(()) } else { Err(Error::field("weight", format!("1 to {WEIGHT_MAX}"))) }
 }

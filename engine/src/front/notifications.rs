@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::actors::batch::evidence_place;
 use crate::actors::calls::{self, Asked};
-use crate::actors::materials::about_account;
+use crate::actors::materials::{Asker, about_account};
 use crate::actors::owners::disagreement;
 use crate::actors::transaction::{Carried, What};
 use crate::api::NotificationReply;
@@ -110,7 +110,7 @@ impl Inner {
     ) -> Result<Notified, String> {
         match self.interpret_notification(account, raw).await? {
             Notified::NeedMaterial(request) => {
-                let account = self.materials.refresh(self, account, request).await?;
+                let account = self.materials.refresh(self, account, request, Asker::Notification).await?;
                 self.interpret_notification(&account, raw).await
             }
             read @ (Notified::Verified { .. } | Notified::Hint { .. } | Notified::Unverified { .. }) => Ok(read),

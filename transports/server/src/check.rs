@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maxpay_engine::account_lacks;
-use maxpay_engine::api::AccountSettings;
+use maxpay_engine::api::{AccountSettings, CreateAccount};
 use maxpay_engine::channel::{Adapter, FieldError};
 use maxpay_engine::model::{ChannelCode, Mode, Timestamp};
+use maxpay_engine::webhook::guard::AddressClass;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use url::Host;
 
 use crate::cli::{CheckArgs, CheckMode};
 use crate::settings::{BaseUrl, Settings, SettingsError};
@@ -50,12 +52,11 @@ struct AccountFile {
     adapter: String,
     #[serde(default)]
     codes: Vec<String>,
-    #[serde(default, rename = "label")]
-    _label: String,
-    #[serde(default, rename = "priority")]
-    _priority: u32,
-    #[serde(rename = "weight")]
-    _weight: Option<u32>,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    priority: u32,
+    weight: Option<u32>,
     #[serde(default)]
     settings: Map<String, Value>,
 }
@@ -79,6 +80,10 @@ pub fn report(args: &CheckArgs, now: Timestamp) -> Result<(String, bool), CheckE
         line(&mut text, "no settings file was given: whether providers reach this server is not looked at");
     }
     let adapters = maxpay_adapters::builtin();
+    if let (Some(path), true) = (&args.config, args.account.is_empty()) {
+        ready = of_server.is_empty();
+        tell(&mut text, path, mode, &of_server);
+    }
     for path in &args.account {
         let account = read(path)?;
         let mut lacks = lacks(&adapters, mode, account, now);
@@ -119,17 +124,29 @@ fn lacks(adapters: &[Arc<dyn Adapter>], mode: Mode, account: AccountFile, now: T
             Err(why) => return vec![wrong(&format!("codes[{place}]"), why.to_string())],
         }
     }
-    account_lacks(adapter.as_ref(), mode, &codes, &AccountSettings(account.settings), now)
+    let wanted = CreateAccount {
+        adapter: account.adapter,
+        codes,
+        label: account.label,
+        priority: account.priority,
+        weight: account.weight.unwrap_or(1),
+        settings: AccountSettings(account.settings),
+    };
+    account_lacks(adapter.as_ref(), mode, &wanted, now)
 }
 
 /// What the server lacks for accounts that work with real money.
 fn server_lacks(settings: &Settings, mode: Mode) -> Vec<FieldError> {
-    let from_outside = |host: &str| {
-        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-        host != "localhost" && !address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+    let from_outside = |host: Host<&str>| match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost")
+        }
+        Host::Ipv4(address) => AddressClass::of(address.into()) == AddressClass::Public,
+        Host::Ipv6(address) => AddressClass::of(address.into()) == AddressClass::Public,
     };
     let reached = settings.public_url.as_ref().map(BaseUrl::url);
-    let reached = reached.is_some_and(|url| url.scheme() == "https" && url.host_str().is_some_and(from_outside));
+    let reached = reached.is_some_and(|url| url.scheme() == "https" && url.host().is_some_and(from_outside));
     let mut lacks = Vec::new();
     if mode == Mode::Live && !reached {
         let why = "providers send their notifications to it: an https address that they reach from outside";
@@ -165,6 +182,9 @@ mod tests {
 
     const NOW: u64 = 1_790_000_000_000;
 
+    const SANDBOX: &str = r#"{"adapter":"sandbox","settings":{"merchant_id":"m-0001","secret":"0123456789abcdef",
+        "base_url":"http://127.0.0.1:7480/simulator"}}"#;
+
     fn check(config: Option<&str>, account: &str, mode: CheckMode) -> Result<(String, bool), String> {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
@@ -199,12 +219,46 @@ mod tests {
     #[test]
     fn what_is_ready_is_said() {
         // A sandbox account is ready for test mode, and never for live mode.
-        let account = r#"{"adapter":"sandbox","settings":{"merchant_id":"m-0001","secret":"0123456789abcdef","base_url":"http://127.0.0.1:7480/simulator"}}"#;
-        let (text, ready) = check(None, account, CheckMode::Test).expect("it is read");
+        let (text, ready) = check(None, SANDBOX, CheckMode::Test).expect("it is read");
         assert!(ready, "{text}");
         assert_eq!(text, "account.json is ready for test mode\n");
-        let (text, ready) = check(None, account, CheckMode::Live).expect("it is read");
+        let (text, ready) = check(None, SANDBOX, CheckMode::Live).expect("it is read");
         assert!(!ready && text.contains("adapter") && text.contains("test mode only"), "{text}");
+    }
+
+    #[test]
+    fn what_would_be_refused_is_not_ready() {
+        // Whatever the server itself would refuse of the account is told here too.
+        for (field, value) in [("weight", "0"), ("label", &format!("\"{}\"", "x".repeat(101)))] {
+            let account = SANDBOX.replacen('{', &format!("{{\"{field}\":{value},"), 1);
+            let (text, ready) = check(None, &account, CheckMode::Test).expect("it is read");
+            assert!(!ready && text.contains(&format!("  {field}  ")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_no_provider_reaches_is_not_ready() {
+        // Names and addresses of this machine and of networks that are nobody else's; with or without an account.
+        let server = |host: &str| {
+            let text = format!("sandbox = true\npublic_url = \"{host}\"");
+            server_lacks(&Settings::parse(&text).expect("they are right"), Mode::Live).is_empty()
+        };
+        for host in ["https://pay.example.com", "https://[2606:4700::1111]", "https://1.1.1.1:8443"] {
+            assert!(server(host), "{host}");
+        }
+        for host in [
+            "http://pay.example.com",
+            "https://localhost",
+            "https://pay.localhost",
+            "https://10.0.0.5",
+            "https://192.168.1.4",
+            "https://169.254.1.1",
+            "https://[::1]",
+            "https://[fd00::1]",
+            "https://[::ffff:127.0.0.1]",
+        ] {
+            assert!(!server(host), "{host}");
+        }
     }
 
     #[test]

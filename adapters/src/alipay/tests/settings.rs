@@ -2,6 +2,8 @@
 
 use super::*;
 
+const LIVE_GATEWAY: &str = "https://openapi.alipay.com/gateway.do";
+
 fn check(mode: Mode, settings: &Value, secrets: &SecretSettings) -> Result<String, Vec<(String, String)>> {
     let settings = settings.as_object().expect("an object");
     Alipay::new()
@@ -39,6 +41,7 @@ fn wrong_settings_are_told_by_field() {
         (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "gateway": "ftp://x" }), "gateway"),
         (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "gateway": "https://x/?a=1" }), "gateway"),
         (Mode::Live, json!({ "app_id": APP, "seller_id": SELLER, "gateway": "https://x/" }), "gateway"),
+        (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "gateway": LIVE_GATEWAY }), "gateway"),
         (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "products": "" }), "products"),
         (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "products": "app,jsapi" }), "products"),
         (Mode::Test, json!({ "app_id": APP, "seller_id": SELLER, "appid": APP }), "appid"),

@@ -84,10 +84,18 @@ fn what_is_wrong_is_named() {
     let mut no_password = secrets();
     no_password.0.remove("pfx_password");
     assert_eq!(validate(Mode::Test, &settings(), &no_password).expect_err("no password")[0].field, "pfx_password");
-    // In live mode requests go to UnionPay alone.
-    for gateway in ["http://gateway.95516.com", "https://gateway.example.com", "https://95516.com.example"] {
-        let errors = validate(Mode::Live, &with("gateway", gateway), &secrets()).expect_err(gateway);
-        assert_eq!(errors[0].field, "gateway");
+    // In live mode requests go to UnionPay alone, and in test mode never to where real money moves.
+    for (mode, gateway) in [
+        (Mode::Live, "http://gateway.95516.com"),
+        (Mode::Live, "https://gateway.example.com"),
+        (Mode::Live, "https://95516.com.example"),
+        (Mode::Live, "https://gateway.test.95516.com"),
+        (Mode::Test, "https://gateway.95516.com"),
+        (Mode::Test, "https://GATEWAY.95516.com./"),
+        (Mode::Test, "http://101.95516.com"),
+    ] {
+        let errors = validate(mode, &with("gateway", gateway), &secrets()).expect_err(gateway);
+        assert_eq!(errors[0].field, "gateway", "{mode} {gateway}");
     }
     let errors = validate(Mode::Test, &Map::new(), &SecretSettings::default()).expect_err("nothing");
     let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();

@@ -337,3 +337,21 @@ async fn material_that_has_grown_old_is_fetched_anew_beside_the_next_call() {
     world.create("bill-4").await.expect("created");
     assert_eq!(fetched(), 2);
 }
+
+#[tokio::test]
+async fn what_a_stranger_asks_for_in_vain_keeps_no_call_from_its_material() {
+    // A notification that names a key which nobody has is looked into once a minute; a call has a fetch of its own.
+    let world = World::new().await;
+    world.provider.answers("create", &["sealed"]);
+    world.provider.answers("maintain", &["certificate"]);
+    world.provider.fails("maintain", SendFailure::NotSent("there is none".to_owned()));
+    let stranger = world.engine.inner().ids.next();
+    for _ in 0..3 {
+        let reply = world.notify_signed(stranger, "paid", "by another key").await;
+        assert!(!reply.accepted);
+    }
+    assert_eq!(world.provider.count("maintain"), 1);
+    let made = world.create("bill-1").await.expect("created").transaction;
+    assert_eq!(made.status.name(), "awaiting_payer");
+    assert_eq!(world.provider.count("maintain"), 2);
+}

@@ -57,6 +57,25 @@ async fn every_account_is_tried_once_before_a_payment_fails() {
 }
 
 #[tokio::test]
+async fn an_account_that_was_deleted_meanwhile_takes_nothing_over() {
+    // It was to be the next one when the payment was made.
+    let world = World::new().await;
+    account(&world, "first", 5, 1).await;
+    world.provider.answers("create", &["account_refused", "await"]);
+    world.provider.hold();
+    let made = world.create_only("bill-1").await.expect("created").transaction;
+    world.within(world.provider.asked("create", 1)).await;
+    world.engine.disable_account(world.scope, world.account.id).await.expect("deleted");
+    world.provider.release();
+    let row = async || world.engine.transaction(world.scope, made.id).await.expect("it is there");
+    let judged = async || row().await.attempts.get(1).is_some_and(|second| second.last_outcome.is_some());
+    world.until("the second attempt is judged", judged).await;
+    assert_eq!(world.provider.count("create"), 1);
+    let why = row().await.attempts[1].last_outcome.clone().expect("it is judged").text;
+    assert!(why.contains("deleted"), "{why}");
+}
+
+#[tokio::test]
 async fn equals_share_by_weight() {
     // Three to one, within what chance allows of 200; the one of lower priority takes none.
     let world = World::new().await;

@@ -144,7 +144,7 @@ impl Adapter for Script {
             return Interpreted::Learned(vec![Material { name: text.to_owned(), bytes: Vec::new() }]);
         }
         if text == "sealed" && context.material.is_empty() {
-            return Interpreted::NeedMaterial(HttpRequest::get("http://script/maintain/".parse().expect("an address")));
+            return Interpreted::NeedMaterial(maintain());
         }
         let code = match call {
             Call::Create { code, .. } | Call::Query { code } | Call::Close { code } => code.clone(),
@@ -179,8 +179,11 @@ impl Adapter for Script {
         Ok(VerifiedToken { once_key: text.to_owned(), digest: Sha256::digest(token.expose()).into() })
     }
 
-    fn notification(&self, raw: &RawNotification, _: &Context<'_>) -> Notified {
+    fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {
         let refusal = ack(400, "no");
+        if raw.header("sign") == Some("by another key") && context.material.is_empty() {
+            return Notified::NeedMaterial(maintain());
+        }
         if raw.header("sign") != Some("good") {
             return Notified::Unverified { reason: "no sign".to_owned(), refusal };
         }
@@ -204,6 +207,10 @@ impl Adapter for Script {
     fn shown(&self, _: &ChannelCode, number: &str, _: &[NamedAction]) -> Vec<(String, String)> {
         vec![("number".to_owned(), number.to_owned())]
     }
+}
+
+fn maintain() -> HttpRequest {
+    HttpRequest::get("http://script/maintain/".parse().expect("an address"))
 }
 
 fn ack(status: u16, text: &'static str) -> Acknowledgement {

@@ -21,7 +21,7 @@ use maxpay_engine::clock::System;
 use maxpay_transports::client::{ClientError, ProviderClient, TrustedRoots};
 use maxpay_transports::http::{self, HttpSettings};
 use tokio::sync::{Notify, oneshot};
-use url::Url;
+use url::{Host, Url};
 
 use crate::cli::SimulateArgs;
 use crate::shutdown::Signals;
@@ -46,7 +46,7 @@ pub enum SimulateError {
         "{0} can be reached from beyond this machine, and whoever reaches a simulator may pay, refund and change its \
          keys: say --open if that is meant"
     )]
-    NotOpen(SocketAddr),
+    NotOpen(String),
     /// There are no such keys.
     #[error("--keys: {provider} has {}", if .choices.is_empty() { "one kind only, leave it out".to_owned() } else { .choices.join(" or ") })]
     Keys {
@@ -96,12 +96,17 @@ pub async fn run(args: &SimulateArgs) -> Result<(), SimulateError> {
     let simulation = chosen(&args.provider)?;
     let keys = keys(simulation, args.keys.as_deref())?;
     if !args.listen.ip().is_loopback() && !args.open {
-        return Err(SimulateError::NotOpen(args.listen));
+        return Err(SimulateError::NotOpen(args.listen.to_string()));
+    }
+    let public = args.public_url.as_deref().map(read_public_url).transpose()?;
+    if let Some(url) = public.as_ref().filter(|url| !args.open && !is_at_home(url)) {
+        return Err(SimulateError::NotOpen(url.to_string()));
     }
     // The address first: accounts name it.
     let listener = http::listen(args.listen)?;
     let address = listener.local_addr().map_err(SimulateError::System)?;
-    let base_url = public_url(args.public_url.as_deref(), address)?;
+    let base_url =
+        public.map_or_else(|| format!("http://{address}"), |url| url.as_str().trim_end_matches('/').to_owned());
     let data = args.data.clone().unwrap_or_else(|| Path::new(DATA).join(simulation.name));
     let opened = tokio::task::spawn_blocking({
         let base_url = base_url.clone();
@@ -161,8 +166,7 @@ fn keys(simulation: Simulation, given: Option<&str>) -> Result<&'static str, Sim
 }
 
 /// What accounts name: the address it listens on, unless somebody knows better.
-fn public_url(given: Option<&str>, address: SocketAddr) -> Result<String, SimulateError> {
-    let Some(given) = given else { return Ok(format!("http://{address}")) };
+fn read_public_url(given: &str) -> Result<Url, SimulateError> {
     let url: Url = given.parse().map_err(|_| SimulateError::PublicUrl)?;
     let bare = matches!(url.scheme(), "http" | "https")
         && url.has_host()
@@ -171,7 +175,17 @@ fn public_url(given: Option<&str>, address: SocketAddr) -> Result<String, Simula
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if bare { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(SimulateError::PublicUrl) }
+    if bare { Ok(url) } else { Err(SimulateError::PublicUrl) }
+}
+
+/// Whether the address leads to this machine and nowhere else.
+fn is_at_home(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn open(simulation: Simulation, keys: &str, data: &Path, base_url: String) -> Result<Arc<dyn Service>, SimulateError> {
