@@ -45,11 +45,16 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
     match reply::judged(&[texts[0].as_bytes(), texts[1].as_bytes()], &sign, number.as_deref(), context) {
         Verdict::Holds => verified(&fields),
         Verdict::Unsigned | Verdict::Wrong => unverified("the signature does not hold"),
-        Verdict::Unknown(number) => match request::certificate(&number, context) {
+        Verdict::Unknown(number) => match request::certificate(&number, context).filter(|_| is_serial(&number)) {
             Some(request) => Notified::NeedMaterial(request),
             None => unverified("it is signed under a certificate that is not known"),
         },
     }
+}
+
+/// Whether it can be the number of a certificate, which is an MD5 in hex: no other is worth a request.
+fn is_serial(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn verified(fields: &Fields<'_>) -> Notified {

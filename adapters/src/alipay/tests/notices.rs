@@ -201,4 +201,6 @@ fn empty_values_and_certificates() {
     assert!(matches!(world.notified(&of(&[])), Notified::Verified { .. }), "it names no certificate: the saved one");
     let unknown = [("alipay_cert_sn", "687b59193f3f462dd5336e5abf83c5d8")];
     assert!(matches!(world.notified(&of(&unknown)), Notified::NeedMaterial(_)));
+    let invented = [("alipay_cert_sn", "687b59193f3f462dd5336e5abf83c5d8,1")];
+    assert!(matches!(world.notified(&of(&invented)), Notified::Unverified { .. }), "no certificate has that number");
 }

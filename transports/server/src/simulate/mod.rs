@@ -242,19 +242,22 @@ mod tests {
 
     #[test]
     fn accounts_name_where_it_is() {
-        // Without a word the address it listens on; otherwise an address and nothing but.
-        let address = SocketAddr::from(([127, 0, 0, 1], 7481));
-        for (given, wanted) in [
-            (None, Some("http://127.0.0.1:7481")),
-            (Some("https://sim.example.com"), Some("https://sim.example.com")),
-            (Some("http://192.0.2.1:80/"), Some("http://192.0.2.1")),
-            (Some("sim.example.com"), None),
-            (Some("ftp://sim.example.com"), None),
-            (Some("http://sim.example.com/a"), None),
-            (Some("http://sim.example.com?a"), None),
-            (Some("http://a:b@sim.example.com"), None),
+        // An address and nothing but; one that leads elsewhere needs a word of its own.
+        let at_home = |given: &str| read_public_url(given).ok().map(|url| is_at_home(&url));
+        for given in ["http://127.0.0.1:7481", "https://localhost/", "http://[::1]:80"] {
+            assert_eq!(at_home(given), Some(true), "{given}");
+        }
+        for given in ["https://sim.example.com", "http://192.0.2.1:80/", "http://localhost.example.com"] {
+            assert_eq!(at_home(given), Some(false), "{given}");
+        }
+        for given in [
+            "sim.example.com",
+            "ftp://sim.example.com",
+            "http://sim.example.com/a",
+            "http://sim.example.com?a",
+            "http://a:b@sim.example.com",
         ] {
-            assert_eq!(public_url(given, address).ok().as_deref(), wanted, "{given:?}");
+            assert_eq!(at_home(given), None, "{given}");
         }
     }
 
