@@ -5,6 +5,7 @@ use maxpay_engine::model::{Money, PayerAction};
 use maxpay_engine::secrets::Secret;
 
 use super::desk::{Desk, Order, shortly};
+use super::fault::Fault;
 use super::orders::twice;
 use super::provider::{BookState, Card, Feature};
 use super::report::Sheet;
@@ -15,6 +16,7 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
         return;
     }
     session(desk, sheet).await;
+    sessions_struck(desk, sheet).await;
     tokens(desk, sheet);
     amounts(desk, sheet);
     for (index, card, wanted) in [(31, Card::Approve, "succeeded"), (32, Card::Decline, "declined")] {
@@ -55,6 +57,37 @@ async fn session(desk: &Desk<'_>, sheet: &mut Sheet) {
         sheet.hold(format!("no session is fetched from {foreign}"), !goes, || "it is asked".to_owned());
     }
     sheet.hold("a session leaves nothing in the books", desk.books(&order.number).is_empty(), || "an order".to_owned());
+}
+
+/// What is not a session is not told as one, whatever happens on the way.
+async fn sessions_struck(desk: &Desk<'_>, sheet: &mut Sheet) {
+    let order = desk.order(29);
+    let call = Call::PayerSession { code: desk.code(), validation_url: desk.provider.validation_url() };
+    for fault in Fault::ALL {
+        let whole = match fault {
+            Fault::Late | Fault::Duplicated => true,
+            // A session is the wallet's own, and carries no proof that we could look at.
+            Fault::Changed | Fault::Signer(_) => continue,
+            Fault::NotSent
+            | Fault::LostBefore
+            | Fault::LostAfter
+            | Fault::StatusBefore(_)
+            | Fault::StatusAfter(_)
+            | Fault::Html
+            | Fault::Cut
+            | Fault::CrashBefore
+            | Fault::CrashAfter => false,
+        };
+        let case = format!("wallet session × {}", fault.name());
+        match desk.ask_struck(&call, &order, None, fault).await {
+            Ok(told) => {
+                let fetched = matches!(told, Outcome::AwaitingPayer(_));
+                let safe = fetched || matches!(told, Outcome::Unknown(_) | Outcome::NotExecuted(_));
+                sheet.hold(case, safe && (whole || !fetched), || shortly(&told));
+            }
+            Err(why) => sheet.fail(case, why),
+        }
+    }
 }
 
 fn tokens(desk: &Desk<'_>, sheet: &mut Sheet) {

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use maxpay_engine::channel::http::{HttpRequest, SendLimits};
 use maxpay_engine::channel::{Call, Interpreted, Outcome, PayerInput, Prepared, Recreate, Step};
 use maxpay_engine::model::{NamedAction, Timestamp};
 
 use super::account::{Account, parted};
-use super::desk::{Desk, Order, shortly};
+use super::desk::{BODY_MAX, Desk, Order, shortly};
+use super::fault::{Fault, struck};
 use super::orders::{GRAIN, ends_when_asked};
 use super::provider::{Merchant, Play};
 use super::report::Sheet;
@@ -28,6 +30,7 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
     unsigned(desk, sheet).await;
     material(desk, sheet).await;
     known(desk, sheet).await;
+    material_struck(desk, sheet).await;
 }
 
 /// The longest subject arrives, in letters of one byte and of three.
@@ -229,6 +232,37 @@ async fn material(desk: &Desk<'_>, sheet: &mut Sheet) {
             sheet.hold(case, learned, || "the answer to it teaches nothing".to_owned());
         }
         Err(why) => sheet.fail(case, why.to_string()),
+    }
+}
+
+/// The request for material that is missing once the provider has changed its keys. `None`: none is ever missing.
+async fn missing(desk: &Desk<'_>) -> Option<HttpRequest> {
+    let order = desk.paid(124).await.ok()?;
+    desk.provider.rotate();
+    let query = Call::Query { code: desk.code() };
+    let reply = desk.send(desk.request(&query, &order).await?).await.ok()?;
+    let read = desk.with_context(2, (Some(&order), None), &desk.account, |context| {
+        desk.adapter.interpret(&query, Step(0), &reply, context)
+    });
+    if let Interpreted::NeedMaterial(request) = read { Some(request) } else { None }
+}
+
+/// No fault on the way makes material of what is none.
+async fn material_struck(desk: &Desk<'_>, sheet: &mut Sheet) {
+    let about = (None, None);
+    let Some(request) = missing(desk).await else { return };
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.exists(desk.candidate, &desk.rules.code)) {
+        let request = request.clone();
+        let limits = SendLimits { deadline: desk.rules.call_deadline, body_max: BODY_MAX };
+        let reply = struck(&*desk.provider, "", request, limits, fault).await;
+        desk.provider.faults().clear();
+        let Ok(reply) = reply else { continue };
+        let read = desk.with_context(4, about, &desk.account, |context| {
+            desk.adapter.interpret(&Call::Maintain, Step(0), &reply, context)
+        });
+        let whole = matches!(fault, Fault::Late | Fault::Duplicated);
+        let learned = matches!(read, Interpreted::Learned(_));
+        sheet.hold(format!("material × {}", fault.name()), learned == whole, || format!("learned: {learned}"));
     }
 }
 

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use maxpay_engine::channel::http::{HttpReply, HttpRequest, SendFailure, SendLimits};
+use maxpay_engine::channel::{Call, Original, Outcome, Prepared};
 use maxpay_engine::model::ChannelCode;
 
 use crate::simulator::{How, Rule, When};
 
 use super::answers::{flipped, places};
+use super::desk::{BODY_MAX, Desk, Order};
 use super::provider::{Candidate, Feature, Lack, Provider};
 
 /// What happens to a request, or to the answer to it.
@@ -164,4 +166,29 @@ pub(super) async fn struck(
 fn page(status: u16) -> HttpReply {
     let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
     HttpReply { status, headers, body: Bytes::from_static(b"<!DOCTYPE html><html><body>not now</body></html>") }
+}
+
+impl Desk<'_> {
+    /// What a call comes to with a fault on its way.
+    pub async fn ask_struck(
+        &self,
+        asked: &Call,
+        order: &Order,
+        original: Option<Original<'_>>,
+        fault: Fault,
+    ) -> Result<Outcome, String> {
+        let Prepared::Send(request) = self.prepared(asked, order, original).await? else {
+            return Err("nothing is sent".to_owned());
+        };
+        let limits = SendLimits { deadline: self.rules.call_deadline, body_max: BODY_MAX };
+        let reply = struck(&*self.provider, &order.number, request, limits, fault).await;
+        self.provider.faults().clear();
+        Ok(match reply {
+            Ok(reply) => self.read_about(asked, order, original, &reply).await.outcome,
+            Err(SendFailure::NotSent(why)) => Outcome::NotExecuted(why),
+            Err(failure @ (SendFailure::Unknown(_) | SendFailure::TooLarge { .. })) => {
+                Outcome::Unknown(failure.to_string())
+            }
+        })
+    }
 }

@@ -1,12 +1,11 @@
 //! The part about refunds and voids whose way is broken: what an adapter makes of each fault, and that one that knows
 //! nothing of what was before finds out what became of it, and sends the same again without giving twice.
 
-use maxpay_engine::channel::http::{SendFailure, SendLimits};
-use maxpay_engine::channel::{Answer, Call, Outcome, Prepared, RefundKind};
+use maxpay_engine::channel::{Outcome, RefundKind};
 
-use super::desk::{BODY_MAX, Desk, Order, shortly};
-use super::fault::{Fault, struck};
-use super::refunds::{Payment, call, numbered, payment, question, refunds_of, settled};
+use super::desk::{Desk, shortly};
+use super::fault::Fault;
+use super::refunds::{call, numbered, payment, question, refunds_of, settled};
 use super::report::Sheet;
 
 pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
@@ -35,7 +34,7 @@ async fn backs(desk: &Desk<'_>, index: u16, kind: RefundKind, fault: Fault) -> R
     let payment = payment(desk, index).await?;
     let (refund, amount) = (numbered(desk, &payment, 1), payment.order.intent.amount);
     let asked = call(desk, kind, amount);
-    let told = ask_struck(desk, &asked, &refund, &payment, fault).await?;
+    let told = desk.ask_struck(&asked, &refund, Some(payment.original()), fault).await?;
     let rows = refunds_of(desk, &payment);
     let safe = match &told {
         Outcome::Unknown(_) => true,
@@ -92,7 +91,7 @@ async fn looks(desk: &Desk<'_>, index: u16, kind: RefundKind, fault: Fault) -> R
     desk.ask_about(&call(desk, kind, amount), &refund, Some(payment.original())).await;
     let before = settled(desk, kind, amount, &refund, &payment).await;
     let asked = question(desk, kind, amount);
-    let told = ask_struck(desk, &asked, &refund, &payment, fault).await?;
+    let told = desk.ask_struck(&asked, &refund, Some(payment.original()), fault).await?;
     let safe = told == before || matches!(told, Outcome::Unknown(_) | Outcome::NotExecuted(_));
     if !safe {
         return Err(format!("{} is told as {}", shortly(&before), shortly(&told)));
@@ -102,28 +101,4 @@ async fn looks(desk: &Desk<'_>, index: u16, kind: RefundKind, fault: Fault) -> R
         return Err(format!("{} became {}", shortly(&before), shortly(&after)));
     }
     Ok(())
-}
-
-/// What a call comes to with a fault on its way.
-async fn ask_struck(
-    desk: &Desk<'_>,
-    asked: &Call,
-    refund: &Order,
-    payment: &Payment,
-    fault: Fault,
-) -> Result<Outcome, String> {
-    let Prepared::Send(request) = desk.prepared(asked, refund, Some(payment.original())).await? else {
-        return Err("nothing is sent".to_owned());
-    };
-    let limits = SendLimits { deadline: desk.rules.call_deadline, body_max: BODY_MAX };
-    let reply = struck(&*desk.provider, &refund.number, request, limits, fault).await;
-    desk.provider.faults().clear();
-    let answer = match reply {
-        Ok(reply) => desk.read_about(asked, refund, Some(payment.original()), &reply).await,
-        Err(SendFailure::NotSent(why)) => Answer::bare(Outcome::NotExecuted(why)),
-        Err(failure @ (SendFailure::Unknown(_) | SendFailure::TooLarge { .. })) => {
-            Answer::bare(Outcome::Unknown(failure.to_string()))
-        }
-    };
-    Ok(answer.outcome)
 }

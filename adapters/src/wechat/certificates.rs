@@ -30,8 +30,10 @@ pub(super) const MATERIAL: &str = "platform-certificates";
 /// So many are kept; WeChat Pay lists one, or two while they change.
 const KEPT_MAX: usize = 8;
 
-/// A list that is younger than this is not fetched again for a notification that anybody could have sent.
-const LATELY: Duration = Duration::from_secs(30);
+/// A list that is younger than this is not fetched again for a notification that anybody could have sent. Shorter than the
+/// 15 seconds after which WeChat Pay repeats one for the first time (4012791861), so that keys which changed just after a
+/// fetch are known by then.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// What [`MATERIAL`] holds.
 #[derive(Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 //! engine must have come to the truth; then both sides' books are compared.
 
 mod judge;
+pub(super) mod rotated;
+pub(super) mod tokens;
 mod way;
 mod world;
 
@@ -41,6 +43,8 @@ enum Errand {
     CloseOfPaid,
     /// Its charge is struck.
     Charge,
+    /// The answer to its charge is lost, and the query that is to find what became of it is struck.
+    QueryOfCharge,
     /// Nobody pays it.
     Nothing,
 }
@@ -49,7 +53,7 @@ impl Errand {
     fn struck(self) -> CallKind {
         match self {
             Self::Create | Self::CreateAndPay | Self::Nothing => CallKind::Create,
-            Self::Query => CallKind::Query,
+            Self::Query | Self::QueryOfCharge => CallKind::Query,
             Self::Close | Self::CloseOfPaid => CallKind::Close,
             Self::Charge => CallKind::Authorize,
         }
@@ -63,6 +67,7 @@ impl Errand {
             Self::Close => "close",
             Self::CloseOfPaid => "close of what was paid",
             Self::Charge => "charge",
+            Self::QueryOfCharge => "query of what was charged",
             Self::Nothing => "left alone",
         }
     }
@@ -72,7 +77,7 @@ impl Errand {
             Self::Create | Self::CreateAndPay => !rules.locally_signed,
             Self::Query => !rules.authorize,
             Self::Close | Self::CloseOfPaid => rules.close.is_some() && !rules.authorize,
-            Self::Charge => rules.authorize,
+            Self::Charge | Self::QueryOfCharge => rules.authorize,
             Self::Nothing => true,
         }
     }
@@ -98,7 +103,8 @@ impl Case {
             | Errand::Query
             | Errand::Close
             | Errand::CloseOfPaid
-            | Errand::Charge => format!("{} × {}{crash}", self.errand.name(), self.fault.name()),
+            | Errand::Charge
+            | Errand::QueryOfCharge => format!("{} × {}{crash}", self.errand.name(), self.fault.name()),
         }
     }
 }
@@ -113,11 +119,26 @@ pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear
     if let Err(why) = told(candidate, rules, ear, sheet).await {
         sheet.fail("a run with notifications comes to its end", why);
     }
+    if let Err(why) = rotated::examine(candidate, rules, ear, sheet).await {
+        sheet.fail("a run with new keys comes to its end", why);
+    }
+    if rules.authorize
+        && let Err(why) = tokens::examine(candidate, rules, ear, sheet).await
+    {
+        sheet.fail("a run with a token for another amount comes to its end", why);
+    }
 }
 
 fn cases(rules: &CodeManifest, exists: impl Fn(Fault) -> bool, crash: bool) -> Vec<Case> {
-    let errands =
-        [Errand::Create, Errand::CreateAndPay, Errand::Query, Errand::Close, Errand::CloseOfPaid, Errand::Charge];
+    let errands = [
+        Errand::Create,
+        Errand::CreateAndPay,
+        Errand::Query,
+        Errand::Close,
+        Errand::CloseOfPaid,
+        Errand::Charge,
+        Errand::QueryOfCharge,
+    ];
     let crashes = if crash { Fault::CRASHES.to_vec() } else { Vec::new() };
     let mut cases = Vec::new();
     for errand in errands.into_iter().filter(|errand| errand.exists(rules)) {
@@ -223,11 +244,14 @@ async fn actions(world: &World, id: TransactionId) -> Result<Vec<NamedAction>, S
 async fn errand(world: &World, case: &mut Case, amount: Money) -> Result<(), String> {
     let Some(id) = case.id else { return Ok(()) };
     let number = id.to_string();
-    if case.errand == Errand::Charge {
-        let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
-        world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
-        world.way.plan(&case.subject, CallKind::Authorize, case.fault, 1);
-        return world.charge(id, token).await;
+    if matches!(case.errand, Errand::Charge | Errand::QueryOfCharge) {
+        let fault = if case.errand == Errand::Charge { case.fault } else { Fault::LostAfter };
+        world.way.plan(&case.subject, CallKind::Authorize, fault, 1);
+        if case.errand == Errand::QueryOfCharge {
+            // The first ones come before an answer counts, because the charge may be on its way still.
+            world.way.plan(&case.subject, CallKind::Query, case.fault, 4);
+        }
+        return charge(world, id, amount).await;
     }
     let actions = actions(world, id).await?;
     let Some(action) = actions.first() else { return Ok(()) };
@@ -252,17 +276,39 @@ async fn errand(world: &World, case: &mut Case, amount: Money) -> Result<(), Str
 
 /// Whoever awaits its payer still after a charge gets a fresh token.
 async fn charge_again(world: &World, cases: &mut [Case], amount: Money) -> Result<(), String> {
-    for case in cases.iter_mut().filter(|case| case.errand == Errand::Charge) {
+    for case in cases.iter_mut().filter(|case| matches!(case.errand, Errand::Charge | Errand::QueryOfCharge)) {
         let Some(id) = case.id else { continue };
         if matches!(world.transaction(id).await?.status, Status::AwaitingPayer { .. }) {
-            let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
-            world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
-            world.charge(id, token).await.map_err(|why| format!("a second token is not taken: {why}"))?;
+            charge(world, id, amount).await.map_err(|why| format!("a second token is not taken: {why}"))?;
         }
         case.is_paid = true;
     }
     world.settle();
     Ok(())
+}
+
+/// A payment whose payer is at the provider, or that is charged, and its number there.
+async fn begun(world: &World, subject: &str, amount: Money) -> Result<(TransactionId, String), String> {
+    let id = world.create(subject, amount).await?;
+    world.settle();
+    if world.rules.authorize {
+        charge(world, id, amount).await?;
+        world.settle();
+    } else {
+        let actions = actions(world, id).await?;
+        let action = actions.first().ok_or("a create gave no payer action")?;
+        world.provider.play(&id.to_string(), Play::Open(action))?;
+    }
+    let record = world.transaction(id).await?;
+    let number = record.attempts.last().map(|attempt| attempt.number.to_string());
+    Ok((id, number.ok_or("a transaction has no attempt")?))
+}
+
+/// Charges a fresh token.
+async fn charge(world: &World, id: TransactionId, amount: Money) -> Result<(), String> {
+    let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
+    world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
+    world.charge(id, token).await
 }
 
 /// Notifications at the engine's door: taken once, refused, and kept where they have no home.
@@ -276,21 +322,7 @@ async fn told(
     let amount = amount_of(rules)?;
     let mut numbers = Vec::new();
     for subject in ["Tea one", "Tea two"] {
-        let id = world.create(subject, amount).await?;
-        world.settle();
-        if rules.authorize {
-            let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
-            ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
-            world.charge(id, token).await?;
-            world.settle();
-        } else {
-            let actions = actions(&world, id).await?;
-            let action = actions.first().ok_or("a create gave no payer action")?;
-            world.provider.play(&id.to_string(), Play::Open(action))?;
-        }
-        let record = world.transaction(id).await?;
-        let number = record.attempts.last().map(|attempt| attempt.number.to_string());
-        numbers.push((id, number.ok_or("a transaction has no attempt")?));
+        numbers.push(begun(&world, subject, amount).await?);
     }
     let [(first, number), (second, other)] = &numbers[..] else { return Err("two payments were made".to_owned()) };
     judge::liars(&world, sheet, (*second, other)).await?;

@@ -29,6 +29,8 @@ pub(super) struct Way {
     /// Requests that wait for time to pass, or for the end of the engine.
     held: Arc<AtomicUsize>,
     sent: AtomicUsize,
+    /// Requests that are of no call about an order: those for material.
+    fetched: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -43,8 +45,8 @@ struct State {
 
 impl Way {
     pub fn new(provider: Arc<dyn Provider>, clock: VirtualClock) -> Arc<Self> {
-        let (held, sent) = (Arc::default(), AtomicUsize::new(0));
-        Arc::new(Self { provider, clock, state: Mutex::default(), held, sent })
+        let (held, sent, fetched) = (Arc::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { provider, clock, state: Mutex::default(), held, sent, fetched })
     }
 
     /// Plans a fault for the next `times` calls of that kind about the order of that subject.
@@ -60,6 +62,11 @@ impl Way {
     /// How many requests wait for time to pass or for the end of the engine, and how many there were in all.
     pub fn counts(&self) -> (usize, usize) {
         (self.held.load(Ordering::SeqCst), self.sent.load(Ordering::SeqCst))
+    }
+
+    /// How many requests for material there were.
+    pub fn fetched(&self) -> usize {
+        self.fetched.load(Ordering::SeqCst)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -79,7 +86,10 @@ impl Way {
 
     fn fault_of(&self, request: &HttpRequest) -> Option<(Fault, String)> {
         let mut state = self.state();
-        let (kind, number) = state.requests.get(&digest(request))?.clone();
+        let Some((kind, number)) = state.requests.get(&digest(request)).cloned() else {
+            self.fetched.fetch_add(1, Ordering::SeqCst);
+            return None;
+        };
         let subject = state.subjects.get(&number)?.clone();
         let (fault, times) = state.plans.get_mut(&(subject, kind)).filter(|(_, times)| *times > 0)?;
         *times -= 1;

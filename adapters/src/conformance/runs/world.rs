@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use maxpay_engine::api::{
     AccountSettings, Authorize, CreateAccount, CreateApp, CreateTransaction, NotificationReply, PageRequest, Scope,
+    UpdateAccount,
 };
 use maxpay_engine::channel::{Adapter, CodeManifest, RawNotification};
 use maxpay_engine::clock::{SeededEntropy, VirtualClock};
@@ -144,6 +145,14 @@ impl World {
         };
         let created = self.engine().create_transaction(self.scope, request, None).await;
         created.map(|created| created.transaction.id).map_err(|why| why.to_string())
+    }
+
+    /// Saves settings as the account's newest.
+    pub async fn save(&self, settings: serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
+        learn(&self.ear, &*self.adapter, &settings);
+        let request = UpdateAccount { settings: Some(AccountSettings(settings)), ..UpdateAccount::default() };
+        let saved = self.engine().update_account(self.scope, self.account, request).await;
+        saved.map(drop).map_err(|why| why.to_string())
     }
 
     pub async fn transaction(&self, id: TransactionId) -> Result<Transaction, String> {

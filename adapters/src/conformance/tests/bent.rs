@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use maxpay_engine::channel::http::HttpReply;
 use maxpay_engine::channel::{
-    Adapter, Call, CodeManifest, Context, FieldError, Interpreted, Manifest, Notified, Outcome, Prepared,
-    RawNotification, SecretSettings, Step, Subject, VerifiedToken,
+    Acknowledgement, Adapter, Call, CodeManifest, Context, FieldError, Interpreted, Manifest, Notified, Outcome,
+    Prepared, RawNotification, SecretSettings, Step, Subject, VerifiedToken,
 };
 use maxpay_engine::model::{ChannelCode, Intent, Mode, NamedAction, Timestamp};
 use maxpay_engine::secrets::Secret;
@@ -33,6 +34,12 @@ pub enum Bend {
     Token(fn(&Intent) -> Intent),
     /// Every refund and void is sent under another number.
     Renumbers,
+    /// Whatever is answered to a request for material is material.
+    LearnsAnything,
+    /// Keys are never fetched for a notification.
+    NeverFetches,
+    /// Keys are fetched for whatever notification cannot be verified.
+    AlwaysFetches,
     /// The provider keeps nothing in its ledger.
     Forgets,
 }
@@ -111,6 +118,9 @@ impl Adapter for BentAdapter {
 
     fn interpret(&self, call: &Call, step: Step, reply: &HttpReply, context: &Context<'_>) -> Interpreted {
         let read = self.inner.interpret(call, step, reply, context);
+        if matches!((self.bend, call, &read), (Bend::LearnsAnything, Call::Maintain, Interpreted::Done(_))) {
+            return Interpreted::Learned(Vec::new());
+        }
         let (Bend::Reading(bend), Interpreted::Done(mut answer)) = (self.bend, read) else {
             return self.inner.interpret(call, step, reply, context);
         };
@@ -121,7 +131,19 @@ impl Adapter for BentAdapter {
     }
 
     fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {
-        self.inner.notification(raw, context)
+        match (self.bend, self.inner.notification(raw, context)) {
+            (Bend::NeverFetches, Notified::NeedMaterial(_)) => Notified::Unverified {
+                reason: "the key is not known".to_owned(),
+                refusal: Acknowledgement { status: 401, content_type: "text/plain".to_owned(), body: Bytes::new() },
+            },
+            (Bend::AlwaysFetches, Notified::Unverified { reason, refusal }) => {
+                match self.inner.prepare(&Call::Maintain, context) {
+                    Prepared::Send(request) => Notified::NeedMaterial(request),
+                    _ => Notified::Unverified { reason, refusal },
+                }
+            }
+            (_, notified) => notified,
+        }
     }
 
     fn verify_token(

@@ -8,7 +8,7 @@ use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, Paid, RefundR
 use maxpay_engine::model::{Intent, Money, NamedAction};
 
 use super::bent::{Bend, Bent};
-use super::{Candidate, Ear, PARTS, Report, codes, runtime, sit};
+use super::{Candidate, Ear, PARTS, Report, Sheet, codes, runs, runtime, sit};
 use crate::alipay::simulator::{AlipayCandidate, KeyMode};
 use crate::applepay::simulator::ApplePayCandidate;
 use crate::sandbox::simulator::SandboxCandidate;
@@ -64,6 +64,8 @@ const CLAIMS: &[Bending] = &[
         "material that grew old is fetched anew",
     ),
     (alipay, "ali_qrcode", Bend::Reading(forgotten_in_weeks), "claims", "a payment is known"),
+    (wechat, "wx_native", Bend::LearnsAnything, "claims", "material × executed, reply cut"),
+    (applepay, "apple_pay", Bend::Reading(any_session), "charges", "wallet session × executed, reply a page"),
 ];
 
 const LIMITS: &[Bending] = &[
@@ -149,6 +151,47 @@ fn every_wrong_reading_of_a_fault_is_found() {
 fn a_provider_that_forgets_and_a_token_for_another_amount_are_found() {
     // The same of a provider's restart and of tokens.
     found(REOPENING);
+}
+
+#[test]
+fn a_charge_that_is_told_wrongly_misleads_an_engine() {
+    // Whoever takes a gateway's page for a refusal has a payer charged twice, and both sides' books show it.
+    let bend = Bend::Reading(look_unknown_is_over);
+    let candidate = Bent { inner: applepay(), code: "apple_pay", bend };
+    let rules = codes(&candidate).remove(0);
+    let mut sheet = Sheet::new("engine", None);
+    runtime().block_on(runs::examine(&candidate, &rules, &Arc::new(Ear::default()), &mut sheet));
+    let report = Report { candidate: candidate.name(), rows: sheet.rows };
+    let wrong = |row: &&super::Row| row.case.starts_with("query of what was charged × executed, then 404");
+    assert!(report.failures().any(|row| wrong(&row)), "{report}");
+}
+
+#[test]
+fn what_an_engine_does_wrong_with_new_keys_and_tokens_is_found() {
+    // An adapter that never fetches keys for a notification, or always does, and one that takes any token, each in a
+    // whole engine.
+    let ear = Arc::new(Ear::default());
+    let certificates = "a notice under a new key is taken by its first repetition";
+    let anybodys = "notices that anybody could have made cause few requests";
+    let table = [
+        (wechat(), "wx_native", Bend::NeverFetches, certificates),
+        (wechat(), "wx_native", Bend::AlwaysFetches, anybodys),
+        (applepay(), "apple_pay", Bend::Token(double), "refused before anything is asked"),
+    ];
+    for (inner, code, bend, case) in table {
+        let candidate = Bent { inner, code, bend };
+        let rules = codes(&candidate).remove(0);
+        let mut sheet = Sheet::new("engine", None);
+        let ran = runtime().block_on(async {
+            if rules.authorize {
+                runs::tokens::examine(&candidate, &rules, &ear, &mut sheet).await
+            } else {
+                runs::rotated::examine(&candidate, &rules, &ear, &mut sheet).await
+            }
+        });
+        let report = Report { candidate: candidate.name(), rows: sheet.rows };
+        assert!(report.failures().any(|row| row.case.contains(case)), "{case}: {ran:?}\n{report}");
+    }
 }
 
 fn found(table: &[Bending]) {
@@ -243,6 +286,17 @@ fn unknown_is_done(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outco
 fn look_unknown_is_not_found(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> {
     let look = matches!(call, Call::QueryRefund { .. });
     (look && matches!(told, Outcome::Unknown(_))).then_some(Outcome::NotFound)
+}
+
+fn any_session(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> {
+    let session = matches!(call, Call::PayerSession { .. });
+    (session && matches!(told, Outcome::Unknown(_))).then(|| Outcome::AwaitingPayer(Vec::new()))
+}
+
+/// A charge that a query does not tell of is taken for one that was refused.
+fn look_unknown_is_over(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> {
+    let look = matches!(call, Call::Query { .. });
+    (look && matches!(told, Outcome::Unknown(_))).then(|| Outcome::Declined("no".to_owned()))
 }
 
 fn double(intent: &Intent) -> Intent {
