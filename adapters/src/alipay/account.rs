@@ -254,7 +254,7 @@ pub(super) fn signer(context: &Context<'_>) -> Result<Signer, String> {
 
 /// Alipay's certificates: those that were saved, newest revision first, then those that were downloaded.
 pub(super) fn alipay_certificates(context: &Context<'_>) -> Vec<Arc<Leaf>> {
-    let saved = context.account.secrets.iter().filter_map(|secrets| secrets.named(ALIPAY_CERT));
+    let saved = context.account.secrets_named(ALIPAY_CERT);
     let downloaded = context.material.iter().filter(|material| material.name.starts_with(MATERIAL));
     let texts = saved.map(Secret::expose).chain(downloaded.map(|material| &*material.bytes));
     texts.filter_map(|text| Leaf::read(text).ok()).collect()
@@ -262,7 +262,7 @@ pub(super) fn alipay_certificates(context: &Context<'_>) -> Vec<Arc<Leaf>> {
 
 /// Alipay's public keys of public-key mode, newest revision first.
 pub(super) fn alipay_keys(context: &Context<'_>) -> Vec<Arc<PublicKey>> {
-    let saved = context.account.secrets.iter().filter_map(|secrets| secrets.named(ALIPAY_PUBLIC_KEY));
+    let saved = context.account.secrets_named(ALIPAY_PUBLIC_KEY);
     saved.filter_map(|secret| PublicKey::read(secret.expose()).ok()).collect()
 }
 

@@ -105,5 +105,5 @@ fn acknowledged() -> Acknowledgement {
 }
 
 fn refused(status: u16) -> Acknowledgement {
-    Acknowledgement { status, content_type: "text/plain".to_owned(), body: Bytes::from_static(b"fail") }
+    Acknowledgement::text(status, "fail")
 }

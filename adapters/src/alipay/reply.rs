@@ -32,7 +32,7 @@ pub(super) fn interpret(call: &Call, reply: &HttpReply, context: &Context<'_>) -
     }
     match verify(&envelope, context) {
         Verdict::Holds => Interpreted::Done(signed(call, &envelope, &fields, context)),
-        Verdict::Unsigned => Interpreted::Done(Answer::bare(unsigned(&fields))),
+        Verdict::Unsigned => Interpreted::bare(unsigned(&fields)),
         Verdict::Wrong => unknown("the signature does not hold"),
         Verdict::Unknown(number) => match request::certificate(&number, context) {
             Some(request) => Interpreted::NeedMaterial(request),
@@ -42,7 +42,7 @@ pub(super) fn interpret(call: &Call, reply: &HttpReply, context: &Context<'_>) -
 }
 
 fn unknown(why: &str) -> Interpreted {
-    Interpreted::Done(Answer::bare(Outcome::Unknown(why.to_owned())))
+    Interpreted::bare(Outcome::Unknown(why.to_owned()))
 }
 
 /// What a signature came to.

@@ -1,7 +1,7 @@
 //! From a reply's bytes to what it proves: Apple's sessions are read here, everything about money by the acquirer.
 
 use maxpay_engine::channel::http::HttpReply;
-use maxpay_engine::channel::{Answer, Call, Context, Interpreted, Outcome, Step};
+use maxpay_engine::channel::{Call, Context, Interpreted, Outcome, Step};
 
 use super::request::asked;
 use super::{ApplePay, session};
@@ -19,6 +19,6 @@ pub(super) fn interpret(
     }
     match asked(call) {
         Some(asked) => adapter.acquirer.interpret(&asked, step, reply, context),
-        None => Interpreted::Done(Answer::bare(Outcome::Unknown("nothing was asked that this answers".to_owned()))),
+        None => Interpreted::bare(Outcome::Unknown("nothing was asked that this answers".to_owned())),
     }
 }

@@ -129,6 +129,17 @@ pub enum Merchant {
     Other,
 }
 
+impl Merchant {
+    /// A name for its account, the same for ever: letters only.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// What happens to an order besides our own calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Play<'a> {
@@ -278,6 +289,20 @@ pub enum BookState {
     Closed,
     /// It was refused for good.
     Declined,
+}
+
+impl BookState {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Processing => "processing",
+            Self::Paid => "paid",
+            Self::Closed => "closed",
+            Self::Declined => "declined",
+        }
+    }
 }
 
 /// One payment in the provider's books.

@@ -81,6 +81,19 @@ pub enum Found {
     Busy,
 }
 
+impl Found {
+    /// Its name: an order's state, or `unknown`, `conflict` or `busy`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Order(order) => order.state.name(),
+            Self::Nothing => "unknown",
+            Self::Conflict => "conflict",
+            Self::Busy => "busy",
+        }
+    }
+}
+
 /// How an answer is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signed {
@@ -123,7 +136,7 @@ impl Order {
     }
 
     fn book(self) -> Option<BookOrder> {
-        let amount = Money::new(self.amount_minor, self.currency.parse().ok()?).ok()?;
+        let amount = Money::read(self.amount_minor, &self.currency).ok()?;
         Some(BookOrder {
             number: self.number,
             merchant: self.merchant,

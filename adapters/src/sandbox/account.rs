@@ -113,7 +113,7 @@ pub(super) fn signing_key<'a>(context: &Context<'a>) -> Option<&'a Secret> {
 
 /// The keys that verify answers, newest first.
 pub(super) fn reply_keys<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Secret> {
-    context.account.secrets.iter().filter_map(|revision| revision.named(SECRET))
+    context.account.secrets_named(SECRET)
 }
 
 /// The keys that verify notifications, newest first.

@@ -122,10 +122,10 @@ fn outcome(call: &Call, body: &AnswerBody, context: &Context<'_>) -> Outcome {
 pub(super) fn paid(body: &AnswerBody) -> Outcome {
     let unreadable = || Outcome::Unknown("the answer says paid and names no readable payment".to_owned());
     let Some(payment) = &body.payment else { return unreadable() };
-    let Some(amount) = money(payment.amount, &payment.currency) else { return unreadable() };
+    let Ok(amount) = Money::read(payment.amount, &payment.currency) else { return unreadable() };
     let paid = Paid { trade_number: payment.trade_number.clone(), amount, paid_at: Some(payment.paid_at) };
     let Some(returned) = &body.returned else { return Outcome::Succeeded(paid) };
-    let Some(back) = money(returned.amount, &payment.currency) else { return unreadable() };
+    let Ok(back) = Money::read(returned.amount, &payment.currency) else { return unreadable() };
     Outcome::PaidThenReturned {
         paid,
         returned: back,
@@ -136,11 +136,7 @@ pub(super) fn paid(body: &AnswerBody) -> Outcome {
 }
 
 fn echoed(body: &AnswerBody) -> Option<Money> {
-    money(body.amount?, body.currency.as_deref()?)
-}
-
-fn money(minor: u64, currency: &str) -> Option<Money> {
-    Money::new(minor, currency.parse().ok()?).ok()
+    Money::read(body.amount?, body.currency.as_deref()?).ok()
 }
 
 fn session(code: &ChannelCode, body: &AnswerBody, context: &Context<'_>) -> Outcome {

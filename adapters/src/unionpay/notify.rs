@@ -3,7 +3,6 @@
 //! Payments are told of on success only, voids and refunds either way, each under its own number. A notice carries no
 //! time of its own: an old one verifies again while its certificate is valid, and says the same thing again.
 
-use bytes::Bytes;
 use maxpay_engine::channel::{Acknowledgement, Context, Fact, FactSubject, Notified, Outcome, RawNotification};
 
 use crate::parts::beijing;
@@ -66,9 +65,9 @@ fn unverified(reason: String) -> Notified {
 
 /// Status 200 acknowledges, whatever the body.
 fn acknowledged() -> Acknowledgement {
-    Acknowledgement { status: 200, content_type: "text/plain".to_owned(), body: Bytes::from_static(b"ok") }
+    Acknowledgement::text(200, "ok")
 }
 
 fn refused(status: u16) -> Acknowledgement {
-    Acknowledgement { status, content_type: "text/plain".to_owned(), body: Bytes::from_static(b"fail") }
+    Acknowledgement::text(status, "fail")
 }

@@ -120,6 +120,14 @@ pub enum Interpreted {
     NeedMaterial(HttpRequest),
 }
 
+impl Interpreted {
+    /// It answers the call, and echoes nothing.
+    #[must_use]
+    pub fn bare(outcome: Outcome) -> Self {
+        Self::Done(Answer::bare(outcome))
+    }
+}
+
 /// A notification as it came.
 #[derive(Clone)]
 pub struct RawNotification {
@@ -154,6 +162,15 @@ pub struct Acknowledgement {
     pub content_type: String,
     /// Body.
     pub body: Bytes,
+}
+
+impl Acknowledgement {
+    /// A plain text.
+    #[must_use]
+    pub fn text(status: u16, text: &'static str) -> Self {
+        let body = Bytes::from_static(text.as_bytes());
+        Self { status, content_type: "text/plain".to_owned(), body }
+    }
 }
 
 /// What a notification came to.

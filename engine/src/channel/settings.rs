@@ -41,11 +41,16 @@ pub struct AccountView<'a> {
     pub notify_url: &'a str,
 }
 
-impl AccountView<'_> {
+impl<'a> AccountView<'a> {
     /// The text setting of that name; empty when it is not there.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.settings.get(name).and_then(serde_json::Value::as_str).unwrap_or_default()
+    }
+
+    /// The secrets of that name of every revision that has one, newest first.
+    pub fn secrets_named(&self, name: &str) -> impl Iterator<Item = &'a Secret> {
+        self.secrets.iter().filter_map(move |revision| revision.named(name))
     }
 }
 

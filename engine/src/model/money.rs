@@ -85,6 +85,7 @@ impl fmt::Debug for Currency {
 /// use maxpay_engine::model::{Currency, Money};
 /// let price = Money::new(1999, Currency::CNY)?;
 /// assert_eq!(price.to_string(), "19.99 CNY");
+/// assert_eq!(Money::read(1999, "CNY")?, price);
 /// assert!(Money::new(1, "JPY".parse()?)?.checked_add(price).is_err());
 /// # Ok::<(), maxpay_engine::model::MoneyError>(())
 /// ```
@@ -103,6 +104,14 @@ impl Money {
     /// [`MoneyError::TooLarge`] above [`AMOUNT_MINOR_MAX`].
     pub fn new(minor: u64, currency: Currency) -> Result<Self, MoneyError> {
         if minor > AMOUNT_MINOR_MAX { Err(MoneyError::TooLarge) } else { Ok(Self { minor, currency }) }
+    }
+
+    /// The same of a currency by its letters, as a provider writes it.
+    ///
+    /// # Errors
+    /// [`MoneyError::Currency`] for what is no ISO code, [`MoneyError::TooLarge`] above [`AMOUNT_MINOR_MAX`].
+    pub fn read(minor: u64, currency: &str) -> Result<Self, MoneyError> {
+        Self::new(minor, currency.parse()?)
     }
 
     /// Nothing, in `currency`.

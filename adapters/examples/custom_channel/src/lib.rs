@@ -10,14 +10,13 @@ pub mod provider;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use maxpay_adapters::parts::digest::{hmac_sha256, same};
 use maxpay_engine::channel::http::{HttpReply, HttpRequest};
 use maxpay_engine::channel::{
     Acknowledgement, Adapter, Answer, Call, CodeManifest, Context, Fact, FactSubject, FieldError, Interpreted,
     Manifest, Notified, Outcome, Paid, Prepared, RawNotification, SecretSettings, SettingField, Step, UnsignedAnswer,
 };
-use maxpay_engine::model::{CallKind, ChannelCode, Currency, Mode, Money, NamedAction, PayerAction, Timestamp};
+use maxpay_engine::model::{CallKind, ChannelCode, Mode, Money, NamedAction, PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -42,12 +41,6 @@ struct Told {
     trade: Option<String>,
     /// What the payer scans.
     code: Option<String>,
-}
-
-impl Told {
-    fn owners(&self) -> Vec<(&'static str, String)> {
-        vec![("shop", self.shop.clone())]
-    }
 }
 
 /// The adapter. It keeps nothing but its manifest.
@@ -110,7 +103,7 @@ impl Adapter for Lantern {
         }
         let body = body.to_string();
         let url = format!("{}{path}", context.account.text("base_url")).parse();
-        let (Ok(url), Some(secret)) = (url, secrets(context).next()) else {
+        let (Ok(url), Some(secret)) = (url, context.account.secrets_named("secret").next()) else {
             return Prepared::Done(Answer::bare(Outcome::NotExecuted("the settings are incomplete".to_owned())));
         };
         let signature = sign(secret, &format!("request {path}"), context.now, body.as_bytes());
@@ -119,30 +112,29 @@ impl Adapter for Lantern {
 
     fn interpret(&self, call: &Call, _: Step, reply: &HttpReply, context: &Context<'_>) -> Interpreted {
         if reply.status == 401 && reply.body.as_ref() == b"bad signature" {
-            return done(Outcome::AccountRefused("Lantern refuses the signature".to_owned()));
+            return Interpreted::bare(Outcome::AccountRefused("Lantern refuses the signature".to_owned()));
         }
         let what = format!("reply {} {}", path_of(call.kind()).unwrap_or_default(), reply.status);
         match told(context, &what, reply.header(SIGNATURE), &reply.body) {
             Ok((at, told)) if reply.status == 200 => {
-                let (owners, provider_time, outcome) = (told.owners(), Some(at), outcome(call, &told));
-                Interpreted::Done(Answer { number: Some(told.number), owners, provider_time, outcome })
+                let (provider_time, outcome) = (Some(at), outcome(call, &told));
+                let (number, owners) = (Some(told.number), vec![("shop", told.shop)]);
+                Interpreted::Done(Answer { number, owners, provider_time, outcome })
             }
-            Ok(_) => done(Outcome::Unknown(format!("a signed {}", reply.status))),
-            Err(why) => done(Outcome::Unknown(format!("{why}, status {}", reply.status))),
+            Ok(_) => Interpreted::bare(Outcome::Unknown(format!("a signed {}", reply.status))),
+            Err(why) => Interpreted::bare(Outcome::Unknown(format!("{why}, status {}", reply.status))),
         }
     }
 
     fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {
-        let (content_type, body) = ("text/plain".to_owned(), Bytes::from_static(b"lit"));
-        let ack = Acknowledgement { status: 200, content_type, body };
-        let refusal = Acknowledgement { status: 400, ..ack.clone() };
+        let (ack, refusal) = (Acknowledgement::text(200, "lit"), Acknowledgement::text(400, "out"));
         match told(context, "notice", raw.header(SIGNATURE), &raw.body) {
             Err(why) => Notified::Unverified { reason: why, refusal },
             Ok((at, told)) if told.state == "paid" => {
-                let (owners, provider_time, outcome) = (told.owners(), Some(at), paid(&told));
-                let subject = FactSubject::Attempt(told.number);
-                let fact = Fact { subject, numbered_at: None, owners, provider_time, outcome };
-                Notified::Verified { facts: vec![fact], ack, refusal }
+                let (provider_time, outcome) = (Some(at), paid(&told));
+                let (subject, owners) = (FactSubject::Attempt(told.number), vec![("shop", told.shop)]);
+                let facts = vec![Fact { subject, numbered_at: None, owners, provider_time, outcome }];
+                Notified::Verified { facts, ack, refusal }
             }
             // It is Lantern's, but says nothing that ends a payment: look instead.
             Ok((_, told)) => Notified::Hint { number: told.number, ack, refusal },
@@ -157,10 +149,6 @@ impl Adapter for Lantern {
 
 fn path_of(kind: CallKind) -> Option<&'static str> {
     PATHS.into_iter().find(|(known, _)| *known == kind).map(|(_, path)| path)
-}
-
-fn done(outcome: Outcome) -> Interpreted {
-    Interpreted::Done(Answer::bare(outcome))
 }
 
 fn outcome(call: &Call, told: &Told) -> Outcome {
@@ -179,15 +167,10 @@ fn outcome(call: &Call, told: &Told) -> Outcome {
 }
 
 fn paid(told: &Told) -> Outcome {
-    let amount = told.currency.parse::<Currency>().ok().and_then(|currency| Money::new(told.amount, currency).ok());
-    match amount.zip(told.trade.clone()) {
-        Some((amount, trade_number)) => Outcome::Succeeded(Paid { trade_number, amount, paid_at: None }),
-        None => Outcome::Unknown("it is paid, and how much cannot be read".to_owned()),
-    }
-}
-
-fn secrets<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Secret> {
-    context.account.secrets.iter().filter_map(|revision| revision.named("secret"))
+    let (Ok(amount), Some(trade_number)) = (Money::read(told.amount, &told.currency), told.trade.clone()) else {
+        return Outcome::Unknown("it is paid, and how much cannot be read".to_owned());
+    };
+    Outcome::Succeeded(Paid { trade_number, amount, paid_at: None })
 }
 
 fn sign(secret: &Secret, what: &str, at: Timestamp, body: &[u8]) -> String {
@@ -205,7 +188,8 @@ fn verify(secret: &Secret, what: &str, now: Timestamp, header: &str, body: &[u8]
 /// What Lantern told, and when.
 fn told(context: &Context<'_>, what: &str, header: Option<&str>, body: &[u8]) -> Result<(Timestamp, Told), String> {
     let header = header.ok_or("there is no signature")?;
-    let at = secrets(context).find_map(|secret| verify(secret, what, context.now, header, body));
+    let mut secrets = context.account.secrets_named("secret");
+    let at = secrets.find_map(|secret| verify(secret, what, context.now, header, body));
     let told = serde_json::from_slice(body).map_err(|_| "it cannot be read")?;
     Ok((at.ok_or("the signature does not hold")?, told))
 }

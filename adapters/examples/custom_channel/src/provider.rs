@@ -1,9 +1,7 @@
 //! Lantern's own side, for the exam: how it reads, verifies and signs.
 
 use bytes::Bytes;
-use maxpay_adapters::conformance::{
-    Asked, BookState, Dialect, Found, Merchant, Moment, Order, Signed, SimpleCandidate,
-};
+use maxpay_adapters::conformance::{Asked, Dialect, Found, Merchant, Moment, Order, Signed, SimpleCandidate};
 use maxpay_engine::channel::http::{HttpReply, HttpRequest};
 use maxpay_engine::channel::{Acknowledgement, RawNotification};
 use maxpay_engine::model::{Money, NamedAction, PayerAction, Timestamp};
@@ -23,12 +21,8 @@ pub fn candidate() -> SimpleCandidate {
 #[derive(Default)]
 struct LanternDialect;
 
-fn shop(merchant: Merchant) -> &'static str {
-    if merchant == Merchant::First { "shop1" } else { "shop2" }
-}
-
 fn secret(merchant: Merchant, rotation: u32) -> String {
-    format!("the secret of {}, number {rotation}", shop(merchant))
+    format!("the secret of {}, number {rotation}", merchant.name())
 }
 
 fn header(signed: Signed, key: &str, what: &str, now: Timestamp, body: &Value) -> Vec<(String, String)> {
@@ -38,25 +32,20 @@ fn header(signed: Signed, key: &str, what: &str, now: Timestamp, body: &Value) -
 }
 
 fn told(order: &Order) -> Told {
-    let state = match order.state {
-        BookState::Paid => "paid",
-        BookState::Closed | BookState::Declined => "closed",
-        BookState::Open | BookState::Processing => "open",
-    };
     Told {
-        shop: shop(order.merchant).to_owned(),
+        shop: order.merchant.name().to_owned(),
         number: order.number.clone(),
-        state: state.to_owned(),
+        state: order.state.name().to_owned(),
         amount: order.amount_minor,
         currency: order.currency.clone(),
         trade: order.trade_number.clone(),
-        code: Some(format!("lantern://pay/{}/{}", shop(order.merchant), order.number)),
+        code: Some(format!("lantern://pay/{}/{}", order.merchant.name(), order.number)),
     }
 }
 
 impl Dialect for LanternDialect {
     fn settings(&self, merchant: Merchant, rotations: u32) -> Map<String, Value> {
-        let all = json!({ "shop": shop(merchant), "base_url": BASE, "secret": secret(merchant, rotations) });
+        let all = json!({ "shop": merchant.name(), "base_url": BASE, "secret": secret(merchant, rotations) });
         all.as_object().cloned().unwrap_or_default()
     }
 
@@ -64,7 +53,7 @@ impl Dialect for LanternDialect {
         let path = request.url.as_str().strip_prefix(BASE).ok_or(None)?;
         let (kind, _) = PATHS.into_iter().find(|(_, known)| *known == path).ok_or(None)?;
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let merchant = if body["shop"] == shop(Merchant::First) { Merchant::First } else { Merchant::Other };
+        let merchant = if body["shop"] == Merchant::First.name() { Merchant::First } else { Merchant::Other };
         let header = request.headers.iter().find(|(name, _)| name == SIGNATURE).map_or("", |(_, value)| value);
         let holds = |rotation: &u32| {
             let key = Secret::from_text(&secret(merchant, *rotation));
@@ -72,20 +61,18 @@ impl Dialect for LanternDialect {
         };
         let door = HttpReply { status: 401, headers: Vec::new(), body: Bytes::from_static(b"bad signature") };
         let rotation = (0..=moment.rotations).find(holds).ok_or(Some(door))?;
-        let currency = body["currency"].as_str().and_then(|code| code.parse().ok());
-        let amount = currency.zip(body["amount"].as_u64()).and_then(|(code, minor)| Money::new(minor, code).ok());
+        let asked = body["amount"].as_u64().zip(body["currency"].as_str());
+        let amount = asked.and_then(|(minor, currency)| Money::read(minor, currency).ok());
         let order = amount.zip(body["expires_at"].as_u64().map(Timestamp::from_millis));
         let number = body["number"].as_str().unwrap_or_default().to_owned();
         Ok(Asked { kind, merchant, rotation, number, order, content: request.body.to_vec() })
     }
 
     fn reply(&self, asked: &Asked, found: &Found, signed: Signed, moment: Moment) -> HttpReply {
-        let mut body = json!({ "shop": shop(asked.merchant), "number": asked.number, "amount": 0, "currency": "" });
-        match found {
-            Found::Order(order) => body = json!(told(order)),
-            Found::Nothing => body["state"] = "unknown".into(),
-            Found::Conflict => body["state"] = "conflict".into(),
-            Found::Busy => body["state"] = "busy".into(),
+        let (shop, number, state) = (asked.merchant.name(), &asked.number, found.name());
+        let mut body = json!({ "shop": shop, "number": number, "state": state, "amount": 0, "currency": "" });
+        if let Found::Order(order) = found {
+            body = json!(told(order));
         }
         let what = format!("reply {} 200", path_of(asked.kind).unwrap_or_default());
         let headers = header(signed, &secret(asked.merchant, asked.rotation), &what, moment.now, &body);
@@ -93,10 +80,8 @@ impl Dialect for LanternDialect {
     }
 
     fn notice(&self, order: &Order, signed: Signed, unmapped: bool, moment: Moment) -> RawNotification {
-        let mut body = json!(told(order));
-        if unmapped {
-            body["state"] = "blown out".into();
-        }
+        let state = if unmapped { "blown out" } else { order.state.name() };
+        let body = json!(Told { state: state.to_owned(), ..told(order) });
         let headers = header(signed, &secret(Merchant::First, moment.rotations), "notice", moment.now, &body);
         RawNotification { headers, query: String::new(), body: Bytes::from(body.to_string()) }
     }

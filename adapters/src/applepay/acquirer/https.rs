@@ -245,7 +245,7 @@ fn send(path: &str, body: &impl Serialize, room: usize, context: &Context<'_>) -
 }
 
 fn read(asked: &Asked<'_>, reply: &HttpReply, context: &Context<'_>) -> Answer {
-    let keys = context.account.secrets.iter().filter_map(|revision| revision.named(SECRET));
+    let keys = context.account.secrets_named(SECRET);
     let signed = Signed::Reply(path(asked), reply.status);
     let header = reply.header(SIGNATURE_HEADER);
     let signed_at = match wire::verify(keys, signed, header, context.now, &reply.body) {
@@ -301,7 +301,7 @@ fn outcome(asked: &Asked<'_>, body: &AnswerBody) -> Outcome {
 
 fn approved(asked: &Asked<'_>, body: &AnswerBody) -> Outcome {
     let unreadable = || Outcome::Unknown("the answer says approved and names no readable money".to_owned());
-    let money = |minor: u64| Money::new(minor, body.currency.as_deref()?.parse().ok()?).ok();
+    let money = |minor: u64| Money::read(minor, body.currency.as_deref()?).ok();
     let (Some(trade_number), Some(amount)) = (body.trade_number.clone(), body.amount.and_then(money)) else {
         return unreadable();
     };

@@ -9,7 +9,6 @@ pub(super) mod wire;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use maxpay_engine::channel::http::HttpReply;
 use maxpay_engine::channel::{
     Acknowledgement, Context, FieldError, Interpreted, Notified, Prepared, QueryRules, RawNotification, RefundIntent,
@@ -59,7 +58,7 @@ pub trait Acquirer: Send + Sync + 'static {
     /// that sends none.
     fn notification(&self, raw: &RawNotification, context: &Context<'_>) -> Notified {
         let _ = (raw, context);
-        let refusal = Acknowledgement { status: 404, content_type: "text/plain".to_owned(), body: Bytes::new() };
+        let refusal = Acknowledgement::text(404, "");
         Notified::Unverified { reason: "this acquirer sends no notifications".to_owned(), refusal }
     }
 }

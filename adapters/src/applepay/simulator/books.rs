@@ -144,7 +144,7 @@ impl ChargeRow {
     }
 
     pub fn money(&self, minor: u64) -> Option<Money> {
-        Money::new(minor, self.currency.parse().ok()?).ok()
+        Money::read(minor, &self.currency).ok()
     }
 
     pub fn told(&self) -> AnswerBody {
