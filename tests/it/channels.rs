@@ -273,6 +273,31 @@ async fn applepay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_wrong_has_the_originals_code() {
+    // A channel that has no account is 2, and a merchant whom the provider does not know 7, with the record's id.
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = Shop::open(folder.path()).await;
+    for (provider, channel, setting, stranger) in [
+        ("alipay", "ali_qrcode", "app_id", "2021000000009999"),
+        ("wechat", "wx_native", "mchid", "1900009999"),
+        ("unionpay", "unipay_app", "merchant_id", "777290058119999"),
+    ] {
+        let refused = shop.original_reply(BILL, &order("no-account", channel)).await;
+        assert_eq!((&refused["code"], &refused["msg"]), (&json!(2), &json!("PAY_FACTOR_NOT_SET")), "{refused}");
+        let provider = ProviderProcess::start(PROGRAM, provider, folder.path(), &[]).await;
+        let mut account = provider.accounts()[0].clone();
+        account["settings"][setting] = json!(stranger);
+        shop.add(&account).await;
+        let refused = shop.original_reply(BILL, &order("stranger", channel)).await;
+        assert_eq!((&refused["code"], &refused["msg"]), (&json!(7), &json!("CHANNEL_ERROR")), "{channel}: {refused}");
+        assert!(!text(&refused, "id").is_empty() && !text(&refused, "err").is_empty(), "{refused}");
+        let path = format!("/v1/transactions/{}", text(&refused, "id"));
+        let record = shop.master.expect(200, "GET", &path, None).await;
+        assert_eq!(record["status"], "failed", "{channel}: {record}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_found_again() {
     // The provider does what it is asked and says nothing: the connection ends without a byte, and the next look finds
     // what was done.
