@@ -99,7 +99,7 @@ pub(super) fn validate(
     for name in settings.keys().filter(|name| ![APP_ID, SELLER_ID, GATEWAY, PRODUCTS].contains(&name.as_str())) {
         errors.add(name, "is no setting of this channel that is shown: app_id, seller_id, gateway and products are");
     }
-    validate_keys(text(APP_ID), secrets, now, &mut errors);
+    validate_keys((text(APP_ID), text(SELLER_ID)), secrets, now, &mut errors);
     match address {
         Some(address) if errors.0.is_empty() => Ok(format!("{} of {} at {address}", text(APP_ID), text(SELLER_ID))),
         Some(_) | None => Err(errors.0),
@@ -119,7 +119,7 @@ impl Errors {
     }
 }
 
-fn validate_keys(app_id: &str, secrets: &SecretSettings, now: Timestamp, errors: &mut Errors) {
+fn validate_keys((app_id, seller_id): (&str, &str), secrets: &SecretSettings, now: Timestamp, errors: &mut Errors) {
     let known = [PRIVATE_KEY, ALIPAY_PUBLIC_KEY, APP_CERT, ALIPAY_CERT, ROOT_CERT];
     for name in secrets.0.keys().filter(|name| !known.contains(&name.as_str())) {
         errors.add(name, format!("is no secret setting of this channel: {} are", known.join(", ")));
@@ -147,12 +147,12 @@ fn validate_keys(app_id: &str, secrets: &SecretSettings, now: Timestamp, errors:
             ALIPAY_PUBLIC_KEY,
             "is needed; or, for an application in certificate mode, app_cert, alipay_cert and alipay_root_cert",
         ),
-        (None, _) => validate_certificates(app_id, key.as_deref(), secrets, now, errors),
+        (None, _) => validate_certificates((app_id, seller_id), key.as_deref(), secrets, now, errors),
     }
 }
 
 fn validate_certificates(
-    app_id: &str,
+    (app_id, seller_id): (&str, &str),
     key: Option<&PrivateKey>,
     secrets: &SecretSettings,
     now: Timestamp,
@@ -169,8 +169,9 @@ fn validate_certificates(
             errors.add(name, format!("is valid from {from} to {until}: download a new one in the console"));
         } else if let Some(roots) = &roots {
             match leaf.check(roots, now) {
+                Ok(()) => {}
                 // Older downloads hold the certificate alone: nothing to check, and the merchant vouches for it.
-                Ok(()) | Err(ChainError::NoIssuer { .. }) => {}
+                Err(ChainError::NoIssuer { .. }) if leaf.above.is_empty() => {}
                 Err(why) => errors.add(name, format!("does not lead to {ROOT_CERT}: {why}")),
             }
         }
@@ -182,10 +183,14 @@ fn validate_certificates(
     {
         errors.add(APP_CERT, "is for another key than private_key");
     }
-    if let Some(other) = app.as_ref().and_then(|app| app.app_id()).filter(|other| other != app_id) {
-        errors.add(APP_CERT, format!("is the certificate of application {other}"));
+    if let Some((seller, application)) = app.as_ref().and_then(|app| app.holder()) {
+        if application != app_id {
+            errors.add(APP_CERT, format!("is the certificate of application {application}"));
+        } else if seller != seller_id {
+            errors.add(SELLER_ID, format!("is not {seller}, whose application {APP_CERT} is for"));
+        }
     }
-    if alipay.as_ref().is_some_and(|alipay| alipay.app_id().is_some()) {
+    if alipay.as_ref().is_some_and(|alipay| alipay.holder().is_some()) {
         errors.add(ALIPAY_CERT, "is an application's certificate: alipayCertPublicKey_RSA2.crt is wanted");
     }
 }

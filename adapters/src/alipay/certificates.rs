@@ -48,12 +48,12 @@ impl Leaf {
         check_chain(&self.certificate, &self.above, &roots.certificates, at).map(drop)
     }
 
-    /// The application that a merchant's certificate is for: its name is `2088…-<app id>`.
-    pub fn app_id(&self) -> Option<String> {
+    /// Whom a merchant's certificate is for, seller and application: its name is `2088…-<app id>`.
+    pub fn holder(&self) -> Option<(String, String)> {
         let name = self.certificate.subject_part(COMMON_NAME)?;
         let (seller, app) = name.split_once('-')?;
         let digits = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit());
-        (digits(seller) && digits(app)).then(|| app.to_owned())
+        (digits(seller) && digits(app)).then(|| (seller.to_owned(), app.to_owned()))
     }
 
     /// Whether it can stand for Alipay where `known` does. A merchant's own certificate leads to the same root, so the

@@ -43,12 +43,27 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
     let number = Some(fields.text("alipay_cert_sn")).filter(|number| !number.is_empty());
     let texts = [notice_text(&pairs, true), notice_text(&pairs, false)];
     match reply::judged(&[texts[0].as_bytes(), texts[1].as_bytes()], &sign, number.as_deref(), context) {
+        Verdict::Holds if could_be_parted_otherwise(&pairs) => look(&fields),
         Verdict::Holds => verified(&fields),
         Verdict::Unsigned | Verdict::Wrong => unverified("the signature does not hold"),
         Verdict::Unknown(number) => match request::certificate(&number, context).filter(|_| is_serial(&number)) {
             Some(request) => Notified::NeedMaterial(request),
             None => unverified("it is signed under a certificate that is not known"),
         },
+    }
+}
+
+/// Whether the same signed text is that of other fields too: it joins raw names and values, so a value with `&` in it may
+/// be several fields of the notice that was signed, and a name with `=` in it the beginning of a value.
+fn could_be_parted_otherwise(pairs: &[(String, String)]) -> bool {
+    pairs.iter().any(|(name, value)| name.contains(['&', '=']) || value.contains('&'))
+}
+
+/// It is Alipay's, and says nothing that is to be believed here: look instead.
+fn look(fields: &Fields<'_>) -> Notified {
+    match fields.text("out_trade_no") {
+        number if number.is_empty() => unverified("it names no order"),
+        number => Notified::Hint { number, ack: acknowledged(), refusal: refused(503) },
     }
 }
 
@@ -64,8 +79,7 @@ fn verified(fields: &Fields<'_>) -> Notified {
     }
     let trades = fields.text("notify_type") == "trade_status_sync";
     let Some(outcome) = outcome(fields).filter(|_| trades) else {
-        // It is Alipay's, and says nothing that is known here: look instead.
-        return Notified::Hint { number, ack: acknowledged(), refusal: refused(503) };
+        return look(fields);
     };
     let fact = Fact {
         subject: FactSubject::Attempt(number),

@@ -108,6 +108,9 @@ fn signed(call: &Call, envelope: &Envelope<'_>, fields: &Fields<'_>, context: &C
     Answer { number, owners: Vec::new(), provider_time: None, outcome }
 }
 
+/// What an answer names that is about a refund.
+const NAMES: [&str; 3] = ["out_trade_no", "trade_no", "out_request_no"];
+
 /// The number an answer about a refund is held against: ours where it names our order, else the one it names.
 fn named_refund(
     fields: &Fields<'_>,
@@ -121,6 +124,10 @@ fn named_refund(
     };
     match order {
         Some(order) if order != original.number => return (Some(order), outcome),
+        // Success and nothing else: no such refund was received (alipay.trade.fastpay.refund.query, refund_status).
+        None if outcome == Outcome::NotFound && NAMES.iter().all(|name| fields.text(name).is_empty()) => {
+            return (None, outcome);
+        }
         None if done => return (None, Outcome::Unknown("the answer does not say which order it is about".to_owned())),
         Some(_) | None => {}
     }

@@ -155,7 +155,7 @@ fn order(intent: &Intent, subject: Subject<'_>) -> Value {
     json!({
         "out_trade_no": subject.number,
         "total_amount": intent.amount.major(),
-        "subject": printable(&intent.subject),
+        "subject": subject_of(&intent.subject),
         // Absolute: timeout_express starts anew whenever the cashier is opened.
         "time_expire": beijing::spaced(intent.expires_at),
     })
@@ -213,6 +213,12 @@ fn sign_here(
         provider_time: None,
         outcome: Outcome::AwaitingPayer(actions.collect()),
     }))
+}
+
+/// The documents forbid `/`, `=` and `&` (alipay.trade.app.pay, subject), and the last would make the notices ambiguous
+/// that repeat it: the wide forms stand for them.
+fn subject_of(text: &str) -> String {
+    printable(text).replace('/', "／").replace('=', "＝").replace('&', "＆")
 }
 
 /// Control characters become blanks, as they would on a screen.

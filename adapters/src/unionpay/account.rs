@@ -1,4 +1,7 @@
 //! Settings of a UnionPay account, and what is made of them: who signs, and who is believed.
+//!
+//! The certificates are a secret setting, public as they are: the engine hands an adapter the secrets of every revision,
+//! and the shown settings of one. So UnionPay may change its authority while payments are open.
 
 use std::sync::Arc;
 
@@ -32,6 +35,9 @@ const UNIONPAY: &str = "中国银联股份有限公司";
 /// The test gateway has signed under this name too.
 const TEST_HOLDER: &str = "00040000:SIGN";
 
+/// In the names of the authorities below which the test gateway's certificates are.
+const TEST_AUTHORITY: &str = "CFCA TEST";
+
 /// Accounts of each kind that stay parsed.
 const KEPT_MAX: usize = 256;
 static SIGNERS: Parsed<Signer> = Parsed::new(KEPT_MAX);
@@ -49,9 +55,8 @@ pub(super) fn settings() -> Vec<SettingField> {
             "Where UnionPay is: https://gateway.95516.com in live mode and https://gateway.test.95516.com in test mode \
              when it is left out.",
         ),
-        open(
+        sealed(
             CERTIFICATES,
-            true,
             "The certificates that UnionPay's signature is checked up to, PEM, one after the other: the root \
              (acp_prod_root.cer) and the middle (acp_prod_middle.cer).",
         ),
@@ -76,6 +81,26 @@ pub(super) struct Trust {
     pub holders: &'static [&'static str],
 }
 
+impl Trust {
+    /// Whether they can be saved: of roots and of middles one is valid now, and none is for tests in live mode.
+    fn check(&self, mode: Mode, now: Timestamp) -> Result<(), String> {
+        let all = || self.roots.iter().chain(&self.middles);
+        if let Some(test) = all().find(|one| mode == Mode::Live && one.subject().contains(TEST_AUTHORITY)) {
+            return Err(format!(
+                "{} is for tests: acp_prod_root.cer and acp_prod_middle.cer are wanted",
+                test.subject()
+            ));
+        }
+        for some in [&self.roots, &self.middles] {
+            let valid = |one: &Certificate| (one.not_before()..=one.not_after()).contains(&now);
+            if let Some(one) = some.first().filter(|_| !some.iter().any(valid)) {
+                return Err(format!("{} is valid from {} to {}", one.subject(), one.not_before(), one.not_after()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// See [`maxpay_engine::channel::Adapter::validate`].
 pub(super) fn validate(
     mode: Mode,
@@ -98,7 +123,8 @@ pub(super) fn validate(
     if let Err(why) = &gateway {
         wrong(GATEWAY, why);
     }
-    if let Err(why) = read_trust(mode, text(CERTIFICATES)) {
+    let certificates = secrets.named(CERTIFICATES).and_then(Secret::expose_text).unwrap_or_default();
+    if let Err(why) = read_trust(mode, certificates).and_then(|trust| trust.check(mode, now)) {
         wrong(CERTIFICATES, &why);
     }
     if secrets.named(PFX).is_none() {
@@ -113,14 +139,17 @@ pub(super) fn validate(
             Ok(signer) if now.seconds() > signer.certificate.not_after().seconds() => {
                 wrong(PFX, &format!("expired at {}: get a new one from CFCA", signer.certificate.not_after()));
             }
+            Ok(signer) if now.seconds() < signer.certificate.not_before().seconds() => {
+                wrong(PFX, &format!("is valid only from {}", signer.certificate.not_before()));
+            }
             Ok(_) => {}
         }
     }
-    for name in settings.keys().filter(|name| ![MERCHANT_ID, GATEWAY, CERTIFICATES].contains(&name.as_str())) {
-        wrong(name, "is no setting of this channel that is shown: merchant_id, gateway and certificates are");
+    for name in settings.keys().filter(|name| ![MERCHANT_ID, GATEWAY].contains(&name.as_str())) {
+        wrong(name, "is no setting of this channel that is shown: merchant_id and gateway are");
     }
-    for name in secrets.0.keys().filter(|name| ![PFX, PFX_PASSWORD].contains(&name.as_str())) {
-        wrong(name, "is no secret setting of this channel: pfx and pfx_password are");
+    for name in secrets.0.keys().filter(|name| ![CERTIFICATES, PFX, PFX_PASSWORD].contains(&name.as_str())) {
+        wrong(name, "is no secret setting of this channel: certificates, pfx and pfx_password are");
     }
     match gateway {
         Ok(gateway) if errors.is_empty() => Ok(format!("{merchant_id} at {gateway}")),
@@ -182,9 +211,16 @@ pub(super) fn signer(account: &AccountView<'_>) -> Option<Arc<Signer>> {
     read_signer(newest.named(PFX)?, newest.named(PFX_PASSWORD)?).ok()
 }
 
-/// Who is believed about the account.
+/// Who is believed about the account: the certificates of every revision.
 pub(super) fn trust(account: &AccountView<'_>) -> Option<Arc<Trust>> {
-    read_trust(account.mode, account.text(CERTIFICATES)).ok()
+    let revisions = account.secrets.iter().filter_map(|secrets| secrets.named(CERTIFICATES)?.expose_text());
+    let mut texts: Vec<&str> = Vec::new();
+    for text in revisions {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    read_trust(account.mode, &texts.join("\n")).ok()
 }
 
 fn read_signer(pfx: &Secret, password: &Secret) -> Result<Arc<Signer>, (&'static str, String)> {

@@ -39,6 +39,9 @@ pub(super) enum Unproved {
     Signature,
 }
 
+/// Characters of a method that is not ours that are told.
+const METHOD_SHOWN: usize = 8;
+
 impl Message {
     /// Reads an answer. Answers are *not* url-encoded: pairs are parted at every `&` that stands outside of `{}` and
     /// `[]`, names end at the first `=`, and a `+` is a `+` (UnionPay's SDK, `SDKUtil.parseQString`). `None`: it is no
@@ -134,7 +137,7 @@ impl Message {
             return Err(Unproved::Missing(SIGNATURE));
         }
         if self.field("signMethod") != RSA {
-            return Err(Unproved::Method(self.field("signMethod").to_owned()));
+            return Err(Unproved::Method(self.field("signMethod").chars().take(METHOD_SHOWN).collect()));
         }
         if !self.has(&[CERTIFICATE]) {
             return Err(Unproved::Missing(CERTIFICATE));

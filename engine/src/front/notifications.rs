@@ -24,6 +24,8 @@ use crate::store::keys;
 use crate::{Engine, Error};
 
 /// Facts of one notification.
+/// Characters of a refused notification's reason that are logged.
+const REASON_SHOWN: usize = 300;
 const FACTS_MAX: usize = 16;
 /// How long a busy record is waited for, each time twice as long as before: some seconds in all, well below what a
 /// provider waits for its answer.
@@ -84,6 +86,8 @@ impl Inner {
                 };
             }
             Ok(Notified::Unverified { reason, refusal }) => {
+                // It may repeat what a stranger sent.
+                let reason: String = reason.chars().take(REASON_SHOWN).collect();
                 tracing::warn!(account = %account.record.id, reason, "a notification does not prove itself");
                 return refused(refusal);
             }

@@ -20,10 +20,10 @@ fn published_certificates_have_their_numbers() {
     assert_eq!(roots.number, "687b59193f3f462dd5336e5abf83c5d8_02941eef3187dddf3d3b83462e1dfcf6");
     let alipay = Leaf::read(ALIPAY).expect("Alipay's");
     assert_eq!(alipay.number, "7513daaaa48aa3ba2e4018d84402479c");
-    assert_eq!(alipay.app_id(), None);
+    assert_eq!(alipay.holder(), None);
     let app = Leaf::read(APP_CERT).expect("the application's");
     assert_eq!(app.number, "866efef280dec9137a87d047ac446315");
-    assert_eq!(app.app_id().as_deref(), Some("2021001161683774"));
+    assert_eq!(app.holder(), Some(("2088831204659217".to_owned(), "2021001161683774".to_owned())));
     assert!(!app.may_follow(&alipay), "a merchant's certificate stands for no one else");
 }
 

@@ -91,11 +91,42 @@ fn of(fields: &[(&str, &str)]) -> String {
         ("total_amount", "88.88"),
         ("trade_status", "TRADE_SUCCESS"),
         ("gmt_payment", "2026-11-23 12:05:00"),
-        ("subject", "100%+ & more=1"),
+        ("subject", "100%+ more=1"),
     ]);
     all.extend(fields.iter().copied());
     all.retain(|_, value| *value != "-");
     notice(&keys().alipay.1, &all.into_iter().collect::<Vec<_>>())
+}
+
+#[test]
+fn a_signature_is_not_for_other_fields() {
+    // The signed text of a notice that the order is closed is also that of one that it is paid, with the parts of its
+    // subject as fields of their own: neither is believed, and both lead to a query.
+    let subject = "x&total_amount=88.88&trade_no=1&trade_status=TRADE_SUCCESS&z=";
+    let closed = of(&[("subject", subject), ("trade_status", "TRADE_CLOSED"), ("gmt_payment", "-")]);
+    let sign = crate::parts::canonical::read_query(&closed)
+        .into_iter()
+        .find(|(name, _)| name == "sign")
+        .expect("it is signed");
+    let moved = [
+        ("app_id", APP),
+        ("notify_time", "2026-11-23 12:05:06"),
+        ("notify_type", "trade_status_sync"),
+        ("out_trade_no", NUMBER),
+        ("seller_id", SELLER),
+        ("subject", "x"),
+        ("total_amount", "88.88"),
+        ("trade_no", "1"),
+        ("trade_status", "TRADE_SUCCESS"),
+        ("z", &format!("&total_amount=88.88&trade_no={TRADE}&trade_status=TRADE_CLOSED")),
+        ("sign_type", "RSA2"),
+        ("sign", &sign.1),
+    ];
+    let moved = query_text(&moved.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let world = World::new();
+    for body in [closed, moved] {
+        assert!(matches!(world.notified(&body), Notified::Hint { number, .. } if number == NUMBER), "{body}");
+    }
 }
 
 #[test]
@@ -104,7 +135,7 @@ fn statuses_and_what_they_prove() {
     let refunded = [("gmt_refund", "2026-11-23 12:05:05.123"), ("refund_fee", "30.00"), ("out_biz_no", REFUND_NUMBER)];
     let closed = ("trade_status", "TRADE_CLOSED");
     let unpaid = ("gmt_payment", "-");
-    let table: [(&[(&str, &str)], &str); 17] = [
+    let table: [(&[(&str, &str)], &str); 18] = [
         (&[], "succeeded"),
         (&[("trade_status", "TRADE_FINISHED")], "succeeded"),
         (&[("refund_fee", "0.00")], "succeeded"),
@@ -122,6 +153,7 @@ fn statuses_and_what_they_prove() {
         (&[("trade_status", "SEIZED_BY_A_COURT")], "hint"),
         (&[("total_amount", "a lot")], "hint"),
         (&[("notify_type", "servicemarket_order_notify")], "hint"),
+        (&[("subject", "tea & cake")], "hint"),
     ];
     let world = World::new();
     for (fields, wanted) in table {

@@ -31,7 +31,7 @@ fn orders_are_signed_here() {
         assert_eq!(biz["product_code"], product);
         assert_eq!(biz["out_trade_no"], NUMBER);
         assert_eq!(biz["total_amount"], "88.88");
-        assert_eq!(biz["subject"], "茶 100%+ & more");
+        assert_eq!(biz["subject"], "茶 100%+ ＆ more");
         assert_eq!(biz["time_expire"], "2026-11-23 14:05:06");
         assert_eq!(biz.get("timeout_express"), None, "it would start anew at each opening");
         assert_eq!(value(&pairs, "app_id"), APP);
@@ -90,7 +90,7 @@ fn every_call_is_a_signed_request() {
             create("ali_qrcode", OriginalApi::No),
             "alipay.trade.precreate",
             json!({
-                "out_trade_no": NUMBER, "total_amount": "88.88", "subject": "茶 100%+ & more",
+                "out_trade_no": NUMBER, "total_amount": "88.88", "subject": "茶 100%+ ＆ more",
                 "time_expire": "2026-11-23 14:05:06",
             }),
         ),

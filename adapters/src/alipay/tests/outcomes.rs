@@ -202,6 +202,7 @@ fn what_other_calls_are_answered() {
         (&query_refund(), refunded("REFUND_PROCESSING", "10.00", REFUND_NUMBER), "unknown"),
         (&query_refund(), refunded("", "10.00", REFUND_NUMBER), "unknown"),
         (&query_refund(), with(json!({})), "not_found"),
+        (&query_refund(), json!({ "code": "10000", "msg": "Success" }), "not_found"),
     ];
     let world = World::new();
     for (call, object, wanted) in table {

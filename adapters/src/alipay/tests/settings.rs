@@ -69,6 +69,17 @@ fn wrong_keys_are_told_by_field() {
         };
         text(papers.alipay_class.issue(says, &keys().alipay.1).pem())
     };
+    let of_another_seller = {
+        let subject = format!("CN=2088000000000000-{APP},C=CN");
+        let says = Says {
+            subject: &subject,
+            serial: 9,
+            from: now().before(Duration::from_hours(24)),
+            life: Duration::from_hours(48),
+            authority: false,
+        };
+        text(papers.alipay_class.issue(says, &keys().app.1).pem())
+    };
     let changed = |mode: fn(&Papers) -> SecretSettings, name: &str, to: Option<Secret>| {
         let mut secrets = mode(&papers);
         match to {
@@ -106,6 +117,7 @@ fn wrong_keys_are_told_by_field() {
             "app_cert",
             "of application 2021009999999999",
         ),
+        (changed(cert_mode, "app_cert", Some(of_another_seller)), "seller_id", "is not 2088000000000000"),
         (
             changed(cert_mode, "alipay_cert", Some(text(papers.app(APP, 5, &keys().app.1)))),
             "alipay_cert",

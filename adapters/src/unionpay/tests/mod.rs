@@ -130,15 +130,22 @@ pub fn settings() -> Map<String, Value> {
     let settings = json!({
         "merchant_id": MERCHANT,
         "gateway": IN_PROCESS,
-        "certificates": keys().authority.certificates(),
     });
     settings.as_object().cloned().expect("an object")
 }
 
 pub fn secrets() -> SecretSettings {
-    let secrets =
-        [("pfx".to_owned(), keys().merchant.pfx.clone()), ("pfx_password".to_owned(), Secret::from_text(PASSWORD))];
-    SecretSettings(secrets.into())
+    secrets_with(keys().authority.certificates())
+}
+
+/// The same with other certificates of UnionPay.
+pub fn secrets_with(certificates: &str) -> SecretSettings {
+    let secrets = [
+        ("certificates", Secret::from_text(certificates)),
+        ("pfx", keys().merchant.pfx.clone()),
+        ("pfx_password", Secret::from_text(PASSWORD)),
+    ];
+    SecretSettings(secrets.map(|(name, secret)| (name.to_owned(), secret)).into())
 }
 
 pub fn at(text: &str) -> Timestamp {

@@ -131,6 +131,23 @@ async fn whoever_else_signs_is_not_believed() {
 }
 
 #[tokio::test]
+async fn certificates_of_every_revision_verify() {
+    // UnionPay signs below another authority from now on: payments of before are heard of, once it is saved, by answers
+    // under either; with only somebody else's nothing is.
+    let other = Authority::generate().expect("randomness");
+    let mut world = World::new();
+    world.ask(&create("unipay_app")).await;
+    world.simulator.payer(NUMBER, PayerCommand::Pay).expect("paid");
+    let (saved, other) = (super::secrets, || super::secrets_with(other.certificates()));
+    for (secrets, believed) in
+        [(vec![saved()], true), (vec![other(), saved()], true), (vec![saved(), other()], true), (vec![other()], false)]
+    {
+        world.secrets = secrets;
+        assert_eq!(matches!(world.ask(&query()).await, Outcome::Succeeded(_)), believed);
+    }
+}
+
+#[tokio::test]
 async fn our_signature_is_checked_as_strictly() {
     // A changed request, another certId, an unknown merchant: refused, signed, and executed nowhere.
     let world = World::new();

@@ -1,7 +1,5 @@
 //! What is taken as an account, and what is said about what is not.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maxpay_engine::channel::{Adapter, FieldError, SecretSettings};
@@ -10,12 +8,13 @@ use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
 use super::super::UnionPay;
-use super::{MERCHANT, at, keys, secrets, settings};
+use super::{MERCHANT, at, keys, secrets, secrets_with, settings};
 
 const OLD_PFX: &[u8] = include_bytes!("../../../vectors/pkcs12/rc2-3des.pfx");
 const NO_KEY: &[u8] = include_bytes!("../../../vectors/pkcs12/no-key.p12");
 const CURVE: &[u8] = include_bytes!("../../../vectors/pkcs12/pbes2-ec.p12");
 const LEAF: &str = include_str!("../../../vectors/x509/rsa-sha1-leaf.pem");
+const ROOT: &str = include_str!("../../../vectors/x509/rsa-sha1-root.pem");
 const MIDDLE: &str = include_str!("../../../vectors/x509/rsa-sha1-middle.pem");
 
 fn validate(mode: Mode, settings: &Map<String, Value>, secrets: &SecretSettings) -> Result<String, Vec<FieldError>> {
@@ -30,7 +29,9 @@ fn with(name: &str, value: impl Into<Value>) -> Map<String, Value> {
 
 fn archive(bytes: &[u8], password: &str) -> SecretSettings {
     let pfx = Secret::from_text(&STANDARD.encode(bytes));
-    SecretSettings(BTreeMap::from([("pfx".to_owned(), pfx), ("pfx_password".to_owned(), Secret::from_text(password))]))
+    let mut secrets = secrets();
+    secrets.0.extend([("pfx".to_owned(), pfx), ("pfx_password".to_owned(), Secret::from_text(password))]);
+    secrets
 }
 
 #[test]
@@ -60,11 +61,12 @@ fn what_is_wrong_is_named() {
         (with("gateway", "ftp://x"), good(), "gateway", "http or https"),
         (with("gateway", "https://a@b.example/?x=1"), good(), "gateway", "http or https"),
         (with("gateway", 5), good(), "gateway", "a text"),
-        (with("certificates", ""), good(), "certificates", "no certificate"),
-        (with("certificates", "-----BEGIN CERTIFICATE-----"), good(), "certificates", "PEM"),
-        (with("certificates", LEAF), good(), "certificates", "signs no certificates"),
-        (with("certificates", MIDDLE), good(), "certificates", "no root"),
-        (with("certificates", middle_only), good(), "certificates", "no root"),
+        (settings(), secrets_with(""), "certificates", "no certificate"),
+        (settings(), secrets_with("-----BEGIN CERTIFICATE-----"), "certificates", "PEM"),
+        (settings(), secrets_with(LEAF), "certificates", "signs no certificates"),
+        (settings(), secrets_with(MIDDLE), "certificates", "no root"),
+        (settings(), secrets_with(&middle_only), "certificates", "no root"),
+        (with("certificates", "shown"), good(), "certificates", "no setting"),
         (with("hunter2", "x"), good(), "hunter2", "no setting"),
         (settings(), archive(OLD_PFX, "000001"), "pfx_password", "does not open"),
         (settings(), archive(OLD_PFX, "000000"), "pfx", "expired at 2018"),
@@ -97,6 +99,19 @@ fn what_is_wrong_is_named() {
         let errors = validate(mode, &with("gateway", gateway), &secrets()).expect_err(gateway);
         assert_eq!(errors[0].field, "gateway", "{mode} {gateway}");
     }
+    // Who is believed must be able to sign today, and for the mode.
+    let published = secrets_with(&format!("{ROOT}{MIDDLE}"));
+    let mut usual = settings();
+    usual.remove("gateway");
+    let errors = validate(Mode::Live, &usual, &published).expect_err("for tests");
+    assert!(errors[0].field == "certificates" && errors[0].why.contains("is for tests"), "{errors:?}");
+    assert!(validate(Mode::Test, &usual, &published).is_ok());
+    let late = UnionPay::new().validate(Mode::Test, &usual, &published, at("2046-01-01T00:00:00Z"));
+    let errors = late.expect_err("they have expired");
+    assert!(
+        errors.iter().any(|error| error.field == "certificates" && error.why.contains("is valid from")),
+        "{errors:?}"
+    );
     let errors = validate(Mode::Test, &Map::new(), &SecretSettings::default()).expect_err("nothing");
     let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["merchant_id", "certificates", "pfx", "pfx_password"]);

@@ -31,12 +31,13 @@ const SIGNATURE: &str = "CJ0Hh6WC0YldYMi2cIi7rjOvV4IJyzhqgj8KKNeRWZz+2csPVlDcnP1
     N6dtkJO9prbu6Q==";
 
 fn settings() -> Map<String, Value> {
-    let settings = json!({ "merchant_id": "777290058167151", "certificates": format!("{ROOT}{MIDDLE}") });
+    let settings = json!({ "merchant_id": "777290058167151" });
     settings.as_object().cloned().expect("an object")
 }
 
 fn within<T>(now: Timestamp, look: impl FnOnce(&UnionPay, &Context<'_>) -> T) -> T {
-    let (settings, secrets) = (settings(), [SecretSettings::default()]);
+    let certificates = Secret::from_text(&format!("{ROOT}{MIDDLE}"));
+    let (settings, secrets) = (settings(), [SecretSettings([("certificates".to_owned(), certificates)].into())]);
     let account = AccountView {
         id: AccountId(RawId([1; 12])),
         mode: Mode::Test,
