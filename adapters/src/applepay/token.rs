@@ -27,6 +27,10 @@ use super::currencies;
 use super::opening::Opener;
 use super::signature::{self, SignatureError, Version};
 
+/// Bytes of a transaction id and of application data, which is an SHA-256 (Payment token format reference). What is signed
+/// joins them without lengths: with any other length the end of one could pass for the beginning of the next.
+const TRANSACTION_ID: usize = 32;
+const SHA256: usize = 32;
 /// How far the moment of signing may be from now, either way.
 pub(super) const WINDOW: Duration = Duration::from_mins(5);
 
@@ -163,9 +167,11 @@ impl Token {
             signature: base64(&data.signature, "signature")?,
             public_key_hash: data.header.public_key_hash,
             transaction_id: transaction_id
-                .filter(|id| (16..=64).contains(&id.len()))
+                .filter(|id| id.len() == TRANSACTION_ID)
                 .ok_or(Refused::Field("transactionId"))?,
-            application_data: application_data.map(|data| data.ok_or(Refused::Field("applicationData"))).transpose()?,
+            application_data: application_data
+                .map(|data| data.filter(|data| data.len() == SHA256).ok_or(Refused::Field("applicationData")))
+                .transpose()?,
             network: method.and_then(|method| method.network),
         })
     }

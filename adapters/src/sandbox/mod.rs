@@ -81,9 +81,9 @@ impl Adapter for Sandbox {
         code: &ChannelCode,
         _intent: &Intent,
         token: &Secret,
-        _context: &Context<'_>,
+        context: &Context<'_>,
     ) -> Result<VerifiedToken, String> {
-        request::verify_token(code, token)
+        request::verify_token(code, token, context)
     }
 
     fn shown(&self, code: &ChannelCode, _number: &str, actions: &[NamedAction]) -> Vec<(String, String)> {

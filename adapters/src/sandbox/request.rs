@@ -62,12 +62,14 @@ pub(super) fn prepare(call: &Call, context: &Context<'_>) -> Prepared {
 }
 
 /// See [`maxpay_engine::channel::Adapter::verify_token`].
-pub(super) fn verify_token(code: &ChannelCode, token: &Secret) -> Result<VerifiedToken, String> {
+pub(super) fn verify_token(code: &ChannelCode, token: &Secret, context: &Context<'_>) -> Result<VerifiedToken, String> {
     if code.as_str() != "apple_pay" {
         return Err(format!("{code} takes no token"));
     }
     let read = TokenBody::read(token.expose())?;
-    Ok(VerifiedToken { once_key: read.transaction_id, digest: sha256(token.expose()) })
+    // Their numbers are made up, so that those of two merchants may be the same.
+    let once_key = format!("{}/{}", context.account.text(MERCHANT_ID), read.transaction_id);
+    Ok(VerifiedToken { once_key, digest: sha256(token.expose()) })
 }
 
 fn wallet_session() -> Answer {

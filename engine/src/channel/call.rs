@@ -176,7 +176,8 @@ pub enum Prepared {
 /// A payer's token that was verified. Its once-key keeps it from being charged twice, in whatever transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
-    /// For Apple Pay: the token's transaction id.
+    /// What no other token has, whichever account of the adapter it is for: two accounts of one merchant may take the
+    /// same token, with different acquirers behind them. For Apple Pay: the token's transaction id.
     pub once_key: String,
     /// SHA-256 of the token as received.
     pub digest: [u8; 32],

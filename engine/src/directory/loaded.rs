@@ -117,11 +117,6 @@ impl LoadedAccount {
             notify_url: &chosen.notify_url,
         })
     }
-
-    /// What makes it this contract and no other.
-    pub(crate) fn identity(&self) -> &str {
-        self.record.revisions.last().map_or("", |revision| revision.identity.as_str())
-    }
 }
 
 fn parsed(account: AccountId, text: &str) -> Result<Map<String, Value>, Error> {

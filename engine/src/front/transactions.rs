@@ -312,7 +312,7 @@ impl Inner {
             held
         } else {
             let verified = self.verify(&record, attempt.clone(), &account, &token).await?;
-            let row = keys::once(&account.record.adapter, account.identity(), verified.once_key.as_bytes());
+            let row = keys::once(&account.record.adapter, record.mode, verified.once_key.as_bytes());
             let key = <[u8; 32]>::try_from(&*row.key);
             (key.map_err(|_| Error::Internal("a once-key has 32 bytes".into()))?, verified.digest)
         };

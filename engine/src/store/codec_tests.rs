@@ -81,7 +81,7 @@ fn every_note_keeps_its_bytes() {
     };
     check("idempotency", &keys::idempotency(b"owner", Mode::Test, "/v1/transactions", "key-1"), &idempotency);
     let once = OnceOwner { transaction_id: TransactionId(raw(4)), taken_at: at(2) };
-    check("once", &keys::once("applepay", "merchant.example", b"token"), &once);
+    check("once", &keys::once("applepay", Mode::Live, b"token"), &once);
     let aside = SetAside { why: "it killed its actor twice".to_owned(), since: at(3) };
     check("set-aside", &keys::set_aside(&keys::transaction(TransactionId(raw(4)))), &aside);
     let evidence = Evidence { raw: Sealed(vec![1, 2, 3]), received_at: at(4) };
@@ -149,6 +149,6 @@ fn keys_read_back_and_sort() {
     assert_eq!(keys::parse_event(&event.key), Some((crate::store::Seq(7), 3)));
     let row = keys::transaction(TransactionId(raw(4)));
     assert_eq!(keys::parse_set_aside(&keys::set_aside(&row).key), Some(row));
-    assert_ne!(keys::once("a", "bc", b"d").key, keys::once("ab", "c", b"d").key);
+    assert_ne!(keys::once("a", Mode::Live, b"d").key, keys::once("a", Mode::Test, b"d").key);
     assert_eq!(Table::ALL.map(Table::number).to_vec(), (1..=25).collect::<Vec<u8>>());
 }

@@ -188,10 +188,10 @@ pub fn due_after(at: Timestamp) -> Vec<u8> {
     at.millis().saturating_add(1).to_be_bytes().to_vec()
 }
 
-/// A key that may be used once for ever, of one account identity of an adapter → OnceOwner.
+/// A key that may be used once for ever, among all accounts of an adapter in a mode → OnceOwner.
 #[must_use]
-pub fn once(adapter: &str, identity: &str, key: &[u8]) -> RowKey {
-    RowKey::new(Table::Once, &[&digest(&[adapter.as_bytes(), identity.as_bytes(), key])])
+pub fn once(adapter: &str, mode: Mode, key: &[u8]) -> RowKey {
+    RowKey::new(Table::Once, &[&digest(&[adapter.as_bytes(), &[mode.byte()], key])])
 }
 
 /// An `Idempotency-Key` of a credential's owner → Idempotency.

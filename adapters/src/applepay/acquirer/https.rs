@@ -305,6 +305,11 @@ fn approved(asked: &Asked<'_>, body: &AnswerBody) -> Outcome {
     let (Some(trade_number), Some(amount)) = (body.trade_number.clone(), body.amount.and_then(money)) else {
         return unreadable();
     };
+    if let Asked::Void(refund) | Asked::Refund(refund) | Asked::QueryRefund(_, refund) = asked
+        && refund.amount != amount
+    {
+        return Outcome::Unknown(format!("{amount} went back, {} was to", refund.amount));
+    }
     let paid = Paid { trade_number, amount, paid_at: body.done_at };
     match (&body.returned, asked) {
         (None, _) => Outcome::Succeeded(paid),

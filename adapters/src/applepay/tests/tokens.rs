@@ -148,6 +148,23 @@ fn networks_and_application_data_are_as_agreed() {
 }
 
 #[test]
+fn nothing_signed_passes_for_what_stands_beside_it() {
+    // The signature is over the joined bytes: a bound token whose binding is moved into its transaction id would be
+    // another token, and bound to nothing.
+    let world = World::new();
+    for version in [TokenVersion::Ec, TokenVersion::Rsa] {
+        let wish = TokenWish { application_data: Some(ORDER.to_owned()), version, ..TokenWish::of(money(100)) };
+        let mut token: Value = serde_json::from_slice(world.token(&wish).expose()).expect("JSON");
+        let header = token["paymentData"]["header"].as_object_mut().expect("an object");
+        let bound = header.remove("applicationData").expect("it is bound");
+        let id = header["transactionId"].as_str().expect("a text").to_owned();
+        header.insert("transactionId".to_owned(), format!("{id}{}", bound.as_str().expect("a text")).into());
+        let why = world.verify(&Secret::from_text(&token.to_string())).expect_err("another token");
+        assert!(why.contains("transactionId"), "{why}");
+    }
+}
+
+#[test]
 fn the_keys_of_every_revision_open_tokens() {
     // After a rotation both the old and the new certificate's tokens are taken; another merchant's never are.
     let mut world = World::new();

@@ -207,7 +207,7 @@ fn tokens_are_vetted_before_they_are_charged() {
         world.adapter.verify_token(&channel("apple_pay"), &intent(1, "CNY"), &Secret::from_text(text), &world.context())
     };
     let good = verify(&token('a', "approve")).expect("a token");
-    assert_eq!(good.once_key, "a".repeat(64));
+    assert!(good.once_key.ends_with(&format!("/{}", "a".repeat(64))), "of the merchant, and the token's number");
     assert_eq!(good.digest, crate::parts::digest::sha256(token('a', "approve").as_bytes()));
     assert!(verify(&token('a', "decline")).expect("a token").digest != good.digest);
     let refused = [

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::script::TOKEN;
 use super::world::World;
 use crate::Error;
-use crate::api::{Authorize, CreateTransaction};
+use crate::api::{AccountSettings, Authorize, CreateAccount, CreateTransaction};
 use crate::channel::http::SendFailure;
 use crate::clock::Clock;
 use crate::model::{Transaction, TransactionId};
@@ -35,6 +35,30 @@ async fn a_token_is_charged_once() {
     assert_eq!(charge(&world, second, "token").await.err(), Some(Error::TokenUsed));
     assert_eq!(charge(&world, second, "another").await.expect("charged").status.name(), "succeeded");
     assert_eq!(world.provider.count("authorize"), 2);
+}
+
+#[tokio::test]
+async fn a_token_is_charged_once_whichever_account_takes_it() {
+    // Two accounts of one wallet with different contracts behind them: what one has charged the other refuses.
+    let world = World::new().await;
+    let first = open(&world, "bill-1").await;
+    charge(&world, first, "token").await.expect("charged");
+    let mut settings = serde_json::Map::new();
+    settings.insert("merchant".to_owned(), "another contract".into());
+    let account = CreateAccount {
+        adapter: "script".to_owned(),
+        codes: Vec::new(),
+        label: String::new(),
+        priority: 9,
+        weight: 1,
+        settings: AccountSettings(settings),
+    };
+    let other = world.engine.create_account(world.scope, account, None).await.expect("an account").account;
+    let second = open(&world, "bill-2").await;
+    let routed = world.engine.transaction(world.scope, second).await.expect("it is there").attempts[0].account_id;
+    assert_eq!(routed, other.id);
+    assert_eq!(charge(&world, second, "token").await.err(), Some(Error::TokenUsed));
+    assert_eq!(world.provider.count("authorize"), 1);
 }
 
 #[tokio::test]
