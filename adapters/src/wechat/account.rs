@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::parts::rsa::{PrivateKey, PublicKey};
-use crate::parts::x509::Certificate;
+use crate::parts::x509::{COMMON_NAME, Certificate};
 
 use super::certificates::KEY_ID_PREFIX;
 
@@ -78,8 +78,9 @@ pub(super) fn validate(
     now: Timestamp,
 ) -> Result<String, Vec<FieldError>> {
     let mut wrong = Wrong(Vec::new());
+    let mchid = settings.get(MCHID).and_then(Value::as_str).unwrap_or_default();
     let base = check_plain(mode, settings, &mut wrong);
-    check_merchant_keys(secrets, now, &mut wrong);
+    check_merchant_keys(mchid, secrets, now, &mut wrong);
     check_provider_keys(secrets, &mut wrong);
     for name in settings.keys().filter(|name| !PLAIN.contains(&name.as_str())) {
         wrong.say(name, format!("is no setting of this channel that is shown: {} are", PLAIN.join(", ")));
@@ -158,7 +159,7 @@ fn base_url(text: &str) -> Option<Url> {
     plain.then_some(url)
 }
 
-fn check_merchant_keys(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wrong) {
+fn check_merchant_keys(mchid: &str, secrets: &SecretSettings, now: Timestamp, wrong: &mut Wrong) {
     let private = match secrets.named(PRIVATE_KEY).map(PrivateKey::read) {
         Some(Ok(key)) => Some(key),
         Some(Err(why)) => {
@@ -176,7 +177,7 @@ fn check_merchant_keys(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wro
     }
     match secrets.named(CERTIFICATE).map(|pem| Certificate::read_one(pem.expose())) {
         Some(Ok(certificate)) => {
-            check_certificate(&certificate, private.as_deref(), now, wrong);
+            check_certificate(&certificate, mchid, private.as_deref(), now, wrong);
             if given.flatten().is_some_and(|given| given != certificate.serial_hex()) {
                 wrong.say(CERTIFICATE_SERIAL, "is not the serial number of certificate: leave one of the two out");
             }
@@ -197,6 +198,7 @@ fn check_merchant_keys(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wro
 /// Whether a certificate is the key's, and valid now.
 pub(crate) fn check_certificate(
     certificate: &Certificate,
+    mchid: &str,
     private: Option<&PrivateKey>,
     now: Timestamp,
     wrong: &mut Wrong,
@@ -207,6 +209,11 @@ pub(crate) fn check_certificate(
             wrong.say(CERTIFICATE, "does not belong to private_key: both must be of one download");
         }
         (_, Ok(_)) => {}
+    }
+    // Its name is the merchant's number; in a name of another kind nothing is looked for.
+    let name = certificate.subject_part(COMMON_NAME).unwrap_or_default();
+    if name != mchid && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        wrong.say(CERTIFICATE, format!("is merchant {name}'s"));
     }
     if now > certificate.not_after() {
         wrong.say(CERTIFICATE, format!("expired at {}: apply for a new one", certificate.not_after()));

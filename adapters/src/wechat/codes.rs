@@ -35,10 +35,16 @@ pub(super) fn manifest() -> Manifest {
         material_kept: Some(MATERIAL_KEPT),
         // The address is a setting, held to WeChat Pay's two hosts in live mode.
         fixed_hosts: Vec::new(),
-        unsigned: vec![UnsignedAnswer {
-            answer: "401: the request's own signature was refused, so the provider signs nothing",
-            proves: "account_refused",
-        }],
+        unsigned: vec![
+            UnsignedAnswer {
+                answer: "401: the request's own signature was refused, so the provider signs nothing",
+                proves: "account_refused",
+            },
+            UnsignedAnswer {
+                answer: "401 about the request's timestamp: it is more than five minutes off",
+                proves: "not_executed",
+            },
+        ],
     }
 }
 
@@ -161,6 +167,21 @@ impl Refusal<'_> {
 /// What a refusal proves of the call it answers. A code that is not named here proves nothing.
 pub(super) fn refusal(call: CallKind, refusal: &Refusal<'_>) -> Outcome {
     let text = refusal.text();
+    // Our clock, or theirs, is wrong: that says nothing against the account.
+    if refusal.status == 401 && refusal.says(&["timestamp", "时间戳"]) {
+        return match call {
+            CallKind::Create | CallKind::Refund => Outcome::NotExecuted(text),
+            CallKind::Query
+            | CallKind::Close
+            | CallKind::QueryRefund
+            | CallKind::Void
+            | CallKind::Statement
+            | CallKind::Maintain
+            | CallKind::PayerSession
+            | CallKind::Authorize
+            | CallKind::Notification => Outcome::Unknown(text),
+        };
+    }
     if refusal.status == 401 {
         return Outcome::AccountRefused(text);
     }
@@ -222,11 +243,11 @@ fn close_refused(refusal: &Refusal<'_>, text: String) -> Outcome {
     match refusal.code {
         "ORDER_CLOSED" | "ORDERCLOSED" => Outcome::Closed,
         "ORDER_NOT_EXIST" | "ORDERNOTEXIST" => Outcome::NotFound,
-        // Never *closed*: the order may be paid, so that the engine asks at once.
-        "ORDERPAID" | "ORDER_PAID" | "USERPAYING" | "USER_PAYING" => Outcome::Declined(text),
-        "INVALID_REQUEST" if refusal.says(&["已支付"]) => Outcome::Declined(text),
-        // FREQUENCY_LIMITED too: it is answered when a close races a payment.
-        _ => Outcome::Unknown(text),
+        // It is answered when a close races a payment.
+        _ if refusal.status == 429 => Outcome::Unknown(text),
+        // Never *closed*: the order may be paid, whatever the code (4012556398 names TRADE_ERROR and others beside
+        // ORDERPAID), so that the engine asks at once.
+        _ => Outcome::Declined(text),
     }
 }
 
@@ -236,12 +257,12 @@ fn refund_refused(refusal: &Refusal<'_>, text: String) -> Outcome {
         "NOT_ENOUGH" | "NOTENOUGH" => Outcome::Held(text),
         // Any 429 may stand for a refund that was accepted: ask under its number.
         _ if refusal.status == 429 => Outcome::Unknown(text),
-        "INVALID_REQUEST" if refusal.says(&["频", "稍后", "间隔", "相隔", "重试", "处理中", "重入", "不一致"]) => {
-            Outcome::Unknown(text)
-        }
-        "PARAM_ERROR" | "INVALID_REQUEST" | "NO_AUTH" | "RESOURCE_NOT_EXISTS" | "USER_ACCOUNT_ABNORMAL" => {
+        // INVALID_REQUEST stands for much, and its words may change (4012081709): these say that there is nothing left to
+        // give back.
+        "INVALID_REQUEST" if refusal.says(&["已全额退款", "可退金额", "累计退款金额"]) => {
             Outcome::Declined(text)
         }
+        "PARAM_ERROR" | "NO_AUTH" | "RESOURCE_NOT_EXISTS" | "USER_ACCOUNT_ABNORMAL" => Outcome::Declined(text),
         _ => Outcome::Unknown(text),
     }
 }

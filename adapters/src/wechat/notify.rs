@@ -54,7 +54,8 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
 fn of_order(body: &TransactionBody, at: Timestamp, context: &Context<'_>) -> Notified {
     let outcome = reply::traded(body);
     let owners = vec![(MCHID, body.mchid.clone()), (account::owner_of(&body.appid, context), body.appid.clone())];
-    if matches!(outcome, Outcome::Unknown(_)) {
+    // It is sent when an order was paid: one that says anything else is looked into.
+    if !matches!(outcome, Outcome::Succeeded(_) | Outcome::PaidThenReturned { .. }) {
         return hint(body.out_trade_no.clone());
     }
     verified(Fact {

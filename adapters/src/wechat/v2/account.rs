@@ -49,6 +49,7 @@ pub(super) fn validate(
     now: Timestamp,
 ) -> Result<String, Vec<FieldError>> {
     let mut wrong = Wrong(Vec::new());
+    let mchid = settings.get(MCHID).and_then(Value::as_str).unwrap_or_default();
     let base = check_plain(mode, settings, &mut wrong);
     let kind = settings.get(SIGN_TYPE).map(|kind| kind.as_str().unwrap_or_default());
     if kind.is_some_and(|kind| ![HMAC, MD5].contains(&kind)) {
@@ -59,7 +60,7 @@ pub(super) fn validate(
         Some(_) => wrong.say(API_KEY, "must be exactly 32 ASCII letters and digits"),
         None => wrong.say(API_KEY, "is needed: the API key (v2) that was set on the merchant platform"),
     }
-    check_identity(secrets, now, &mut wrong);
+    check_identity(mchid, secrets, now, &mut wrong);
     let plain = [&PLAIN[..], &[SIGN_TYPE]].concat();
     for name in settings.keys().filter(|name| !plain.contains(&name.as_str())) {
         wrong.say(name, format!("is no setting of this channel that is shown: {} are", plain.join(", ")));
@@ -70,7 +71,7 @@ pub(super) fn validate(
     if wrong.0.is_empty() { Ok(identity(settings, &base)) } else { Err(wrong.0) }
 }
 
-fn check_identity(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wrong) {
+fn check_identity(mchid: &str, secrets: &SecretSettings, now: Timestamp, wrong: &mut Wrong) {
     let key = match secrets.named(PRIVATE_KEY).map(PrivateKey::read) {
         Some(Ok(key)) => Some(key),
         Some(Err(why)) => {
@@ -84,7 +85,7 @@ fn check_identity(secrets: &SecretSettings, now: Timestamp, wrong: &mut Wrong) {
         None => None,
     };
     match secrets.named(CERTIFICATE).map(|pem| Certificate::read_one(pem.expose())) {
-        Some(Ok(certificate)) => check_certificate(&certificate, key.as_deref(), now, wrong),
+        Some(Ok(certificate)) => check_certificate(&certificate, mchid, key.as_deref(), now, wrong),
         Some(Err(why)) => wrong.say(CERTIFICATE, why),
         None if key.is_some() => {
             wrong.say(CERTIFICATE, "is needed with private_key: the content of apiclient_cert.pem");

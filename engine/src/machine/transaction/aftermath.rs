@@ -5,7 +5,7 @@ use crate::channel::Outcome;
 use crate::machine::Told;
 use crate::model::{Attempt, AttemptEnd, CallKind, SendState, Transaction};
 
-use super::evidence::About;
+use super::evidence::{self, About};
 use super::work::{DAY, Work};
 use super::{ending, looks, sending};
 
@@ -85,14 +85,14 @@ pub(super) fn told(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &
         (About::Order, Outcome::NotFound) if sending::not_found_counts(work, attempt, told) => {
             Some(AttemptEnd::NotSent("the channel does not know it".to_owned()))
         }
-        (About::CloseRefused, _) => {
-            // Perhaps because it is paid.
-            let number = attempt.number.clone();
-            work.call(number, CallKind::Query);
-            None
-        }
-        (About::Send | About::Order | About::Session(_) | About::Nothing, _) => None,
+        (About::Send | About::Order | About::CloseRefused | About::Session(_) | About::Nothing, _) => None,
     };
+    // Perhaps it is paid.
+    let close_is_doubtful = matches!(about, About::CloseRefused | About::Nothing) && evidence::is_of_close(told);
+    if close_is_doubtful {
+        let number = attempt.number.clone();
+        work.call(number, CallKind::Query);
+    }
     match end {
         Some(end) => ending::end_attempt(work, index, end),
         None => work.look_within(DAY),

@@ -232,6 +232,11 @@ fn while_submitting(work: &mut Work<'_>, index: usize, about: &About<'_>, told: 
     }
 }
 
+/// Whether it is the answer to a close.
+pub(super) fn is_of_close(told: &Told) -> bool {
+    matches!(told.source, Source::Answer { call: CallKind::Close, .. })
+}
+
 /// Whether a *declined* of the order ends it: where it is final, and nothing of it is on its way.
 fn decline_ends(work: &Work<'_>, index: usize) -> bool {
     work.rules.decline_final
@@ -352,7 +357,13 @@ fn while_closing(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &To
             work.note("the channel did not take the close: asked what became of the order");
             work.ask(CallKind::Query);
         }
-        (About::Nothing, _) => work.doubt(&describe(&told.outcome)),
+        (About::Nothing, _) => {
+            work.doubt(&describe(&told.outcome));
+            // It may be paid: closes alone would never tell.
+            if is_of_close(told) {
+                work.ask(CallKind::Query);
+            }
+        }
         // Declined for good there is nothing left to close; in whatever open status that is heard.
         (About::Order, Outcome::Declined(why)) if decline_ends(work, index) => {
             ending::end_attempt(work, index, AttemptEnd::Declined(why.clone()));
