@@ -212,7 +212,8 @@ pub(crate) fn check_certificate(
     }
     // Its name is the merchant's number; in a name of another kind nothing is looked for.
     let name = certificate.subject_part(COMMON_NAME).unwrap_or_default();
-    if name != mchid && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if name != mchid && is_number(&name) && is_number(mchid) {
         wrong.say(CERTIFICATE, format!("is merchant {name}'s"));
     }
     if now > certificate.not_after() {

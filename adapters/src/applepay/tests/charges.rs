@@ -234,6 +234,12 @@ fn every_answer_proves_what_it_may() {
             }
         }
     }
+    let more = json!({ "merchant_id": "acq_com_example_shop", "number": NUMBER, "state": "approved", "trade_number": "1",
+        "amount": 101, "currency": "USD" });
+    for (call, path) in [(&back, wire::REFUND), (&asked, wire::QUERY_REFUND)] {
+        let outcome = world.read(call, &signed(&world, path, 200, &more)).outcome;
+        assert_eq!(outcome.name(), "unknown", "another amount went back: {path}");
+    }
     let approved = json!({ "merchant_id": "a", "number": NUMBER, "state": "approved" });
     let outcome = world.read(&query, &signed(&world, wire::QUERY, 200, &approved)).outcome;
     assert_eq!(outcome.name(), "unknown", "money without an amount");

@@ -51,7 +51,7 @@ fn keys() -> &'static Keys {
     KEYS.get_or_init(|| Keys {
         public: KeyPair::generate("public"),
         platform: vec![KeyPair::generate("platform 1"), KeyPair::generate("platform 2")],
-        merchant: vec![KeyPair::generate("merchant 1"), KeyPair::generate("merchant 2")],
+        merchant: vec![KeyPair::generate(MCHID), KeyPair::generate(MCHID)],
     })
 }
 

@@ -138,6 +138,8 @@ async fn what_a_verified_notice_says() {
         ("TRANSACTION.SUCCESS", order("SUCCESS"), "succeeded"),
         ("TRANSACTION.SUCCESS", order("REFUND"), "paid_then_returned"),
         ("TRANSACTION.SUCCESS", order("SOMETHING_NEW"), "hint"),
+        ("TRANSACTION.SUCCESS", order("CLOSED").replace(r#""transaction_id":"42","#, ""), "hint"),
+        ("TRANSACTION.SUCCESS", order("NOTPAY"), "hint"),
         ("TRANSACTION.SUCCESS", "{}".to_owned(), "unverified"),
         ("TRANSACTION.SEIZED", order("SUCCESS"), "hint"),
         ("TRANSACTION.SEIZED", "[]".to_owned(), "unverified"),

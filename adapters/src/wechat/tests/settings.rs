@@ -35,7 +35,7 @@ fn right_settings_name_an_identity() {
 #[test]
 fn each_mistake_names_its_field() {
     // One row for each thing that goes wrong when an account is saved: the field, and a word of what would be right.
-    let table: [(&str, &str, Change); 24] = [
+    let table: [(&str, &str, Change); 25] = [
         ("mchid", "digits", |plain, _| drop(plain.remove("mchid"))),
         ("mchid", "digits", |plain, _| drop(plain.insert("mchid".into(), "19000001o9".into()))),
         ("appid", "wx and 16", |plain, _| drop(plain.remove("appid"))),
@@ -57,6 +57,9 @@ fn each_mistake_names_its_field() {
         ("certificate", "is needed, or", |_, secret| drop(secret.0.remove("certificate"))),
         ("certificate", "does not belong", |_, secret| {
             put(secret, "certificate", keys().merchant[1].certificate_pem());
+        }),
+        ("certificate", "is merchant 1900000109's", |plain, _| {
+            plain.insert("mchid".into(), "1900000110".into());
         }),
         ("certificate", "no certificate", |_, secret| put(secret, "certificate", "hunter2!")),
         ("certificate_serial", "hexadecimal", |_, secret| put(secret, "certificate_serial", "hunter2!")),

@@ -54,6 +54,8 @@ fn table() -> Vec<(&'static str, Play, &'static str, Vec<CallKind>)> {
             "succeeded",
             vec![],
         ),
+        ("a close without an answer: query now", closing().at(21, closed(unknown())), "closing", vec![Query]),
+        ("and no query without end", closing().at(21, closed(unknown())).at(22, queried(unknown())), "closing", vec![]),
         ("asked again by the schedule", closing().at(21, closed(unknown())).at(22, Input::Due), "closing", vec![Close]),
         ("never heard of, too early", closing().at(LIFE, closed(Outcome::NotFound)), "closing", vec![]),
         ("never heard of, after the closing moment", closing().at(MOMENT, closed(Outcome::NotFound)), "closed", vec![]),
