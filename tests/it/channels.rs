@@ -277,16 +277,18 @@ async fn what_goes_wrong_has_the_originals_code() {
     // A channel that has no account is 2, and a merchant whom the provider does not know 7, with the record's id.
     let folder = tempfile::tempdir().expect("a folder");
     let shop = Shop::open(folder.path()).await;
-    for (provider, channel, setting, stranger) in [
-        ("alipay", "ali_qrcode", "app_id", "2021000000009999"),
-        ("wechat", "wx_native", "mchid", "1900009999"),
-        ("unionpay", "unipay_app", "merchant_id", "777290058119999"),
+    for (provider, channel, of_stranger) in [
+        ("alipay", "ali_qrcode", json!({ "app_id": "2021000000009999" })),
+        ("wechat", "wx_native", json!({ "certificate": null, "certificate_serial": "5157F09EFDC096DE" })),
+        ("unionpay", "unipay_app", json!({ "merchant_id": "777290058119999" })),
     ] {
         let refused = shop.original_reply(BILL, &order("no-account", channel)).await;
         assert_eq!((&refused["code"], &refused["msg"]), (&json!(2), &json!("PAY_FACTOR_NOT_SET")), "{refused}");
         let provider = ProviderProcess::start(PROGRAM, provider, folder.path(), &[]).await;
         let mut account = provider.accounts()[0].clone();
-        account["settings"][setting] = json!(stranger);
+        let settings = account["settings"].as_object_mut().expect("an object");
+        settings.extend(of_stranger.as_object().cloned().expect("an object"));
+        settings.retain(|_, value| !value.is_null());
         shop.add(&account).await;
         let refused = shop.original_reply(BILL, &order("stranger", channel)).await;
         assert_eq!((&refused["code"], &refused["msg"]), (&json!(7), &json!("CHANNEL_ERROR")), "{channel}: {refused}");

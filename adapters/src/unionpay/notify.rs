@@ -27,10 +27,6 @@ pub(super) fn notification(raw: &RawNotification, context: &Context<'_>) -> Noti
     if number.is_empty() || message.field("merId").is_empty() {
         return unverified("the notice names no order".to_owned());
     }
-    // The signed text joins raw values: one with `&` in it may be several values of the notice that was signed.
-    if message.pairs().iter().any(|(name, value)| name.contains(['&', '=']) || value.contains('&')) {
-        return hint(number, &message, context);
-    }
     let txn_type = message.field("txnType");
     let subject = match txn_type {
         TYPE_PAYMENT => FactSubject::Attempt(number.clone()),

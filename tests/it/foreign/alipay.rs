@@ -14,8 +14,10 @@ use serde_json::{Map, Value, json};
 
 use super::openssl::OpenSsl;
 use super::peer::Peer;
-use super::stage::{self, NUMBER, SUBJECT, Stage};
+use super::stage::{self, NUMBER, Stage};
 
+/// What Alipay is told of [`stage::SUBJECT`]: three letters of it are forbidden there.
+const SHOWN: &str = "100%+ of \"it\" ／ 支付 ＆ <more>＝1";
 const APP: &str = "2021000000000007";
 const SELLER: &str = "2088000000000007";
 
@@ -200,7 +202,7 @@ fn the_sdk_signs_the_same() {
         for code in ["ali_app", "ali_web", "ali_wap"] {
             let ours = order(&parties.merchant.signed_here(&parties.merchant.create(code))[0]);
             let biz: Value = serde_json::from_str(&ours["biz_content"]).expect("JSON");
-            assert_eq!(biz["subject"], SUBJECT);
+            assert_eq!(biz["subject"], SHOWN);
             let mut params = json!({ "bizContent": biz });
             for name in ["timestamp", "format", "notify_url", "return_url"] {
                 if let Some(value) = ours.get(name) {
@@ -271,7 +273,7 @@ fn notifications_are_taken_and_refused_alike() {
             "notify_type": "trade_status_sync", "notify_id": "2026112500222000000000000000000000",
             "notify_time": "2026-11-25 12:00:00", "out_trade_no": NUMBER, "trade_no": "2026112522001400000000000001",
             "trade_status": "TRADE_SUCCESS", "total_amount": "10.00", "gmt_payment": "2026-11-25 12:00:00",
-            "subject": SUBJECT, "passback_params": "a%3D1%26b%3D%2B", "fund_bill_list": r#"[{"amount":"10.00"}]"#,
+            "subject": SHOWN, "passback_params": "a%3D1%26b%3D%2B", "fund_bill_list": r#"[{"amount":"10.00"}]"#,
             "sign_type": "RSA2",
         });
         if let Some(number) = &parties.alipay_number {
