@@ -171,7 +171,10 @@ async fn somebody_elses(desk: &Desk<'_>, sheet: &mut Sheet, sample: &Sample) {
     let told = read.number.as_deref() == Some(&*sample.order.number);
     let case = format!("{}: read as the answer about another order, it shows that it is not", sample.name);
     let refused = matches!(read.outcome, Outcome::Unknown(_));
-    match desk.lacks(Feature::AnswerEcho) {
+    // What was found under a number is told with it.
+    let is_found = matches!(sample.call, Call::Query { .. }) && sample.answer.outcome != Outcome::NotFound;
+    let silent = desk.lacks(Feature::AnswerEcho).filter(|_| !is_found);
+    match silent {
         Some(why) if !told && !refused => sheet.lacking(case, why),
         Some(_) | None => {
             sheet.hold(case, told || refused, || format!("{:?}; {}", read.number, shortly(&read.outcome)));
@@ -185,7 +188,7 @@ async fn somebody_elses(desk: &Desk<'_>, sheet: &mut Sheet, sample: &Sample) {
     let told = answer.owners.iter().any(|(name, value)| disagrees(&foreign, name, value));
     let refused = matches!(answer.outcome, Outcome::Unknown(_));
     let case = format!("{}: read for another merchant, it shows whose it is", sample.name);
-    match desk.lacks(Feature::AnswerEcho) {
+    match desk.lacks(Feature::AnswerOwner).or(silent) {
         Some(why) if !told && !refused => sheet.lacking(case, why),
         Some(_) | None => sheet.hold(case, told || refused, || shortly(&answer.outcome)),
     }

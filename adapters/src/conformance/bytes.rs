@@ -2,13 +2,14 @@
 //! them depends on what was asked.
 
 use maxpay_engine::channel::http::HttpRequest;
-use maxpay_engine::channel::{Answer, Call, Outcome, Prepared};
+use maxpay_engine::channel::{Answer, Call, Outcome, Prepared, RefundKind};
 use maxpay_engine::model::{NamedAction, PayerAction};
 use serde_json::Value;
 
 use super::desk::{Desk, Order};
 use super::orders::twice;
 use super::provider::Card;
+use super::refunds::{Payment, call, numbered, question};
 use super::report::Sheet;
 
 pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
@@ -28,8 +29,54 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
         same(desk, sheet, name, call, &order).await;
         depends_on_number(desk, sheet, name, call, &order).await;
     }
+    backs(desk, sheet).await;
     if !desk.rules.authorize {
         depends_on_words(desk, sheet).await;
+    }
+}
+
+/// Refunds, voids and their queries: the same bytes for the same words, others for another number or another payment, and
+/// for another amount where one is given back.
+async fn backs(desk: &Desk<'_>, sheet: &mut Sheet) {
+    let payment = |index: u16| Payment { order: desk.order(index), trade_number: format!("{index:028}") };
+    let (one, other) = (payment(23), payment(24));
+    let (refund, next) = (numbered(desk, &one, 1), numbered(desk, &one, 2));
+    let (amount, more) = (desk.amount(), twice(desk.amount()));
+    let kinds = [
+        ("refund", RefundKind::Refund, desk.rules.refund.is_some()),
+        ("void", RefundKind::Void, desk.rules.void.is_some()),
+    ];
+    for (name, kind, _) in kinds.into_iter().filter(|(_, _, exists)| *exists) {
+        for (name, call, asks_more) in [
+            (name.to_owned(), call(desk, kind, amount), Some(call(desk, kind, more))),
+            (format!("query of a {name}"), question(desk, kind, amount), None),
+        ] {
+            let Some(first) = sent(desk, &call, &refund, &one).await else {
+                sheet.fail(format!("a {name} is sent"), "it is not");
+                continue;
+            };
+            let same = sent(desk, &call, &refund, &one).await.is_some_and(|again| bytes_of(&again) == bytes_of(&first));
+            sheet.hold(format!("the same {name} gives the same bytes"), same, || "they differ".to_owned());
+            goes_where_it_may(desk, sheet, &name, &first);
+            let mut others = vec![("number", sent(desk, &call, &next, &one).await)];
+            if let Some(asks_more) = &asks_more {
+                others.push(("payment", sent(desk, &call, &refund, &other).await));
+                others.push(("amount", sent(desk, asks_more, &refund, &one).await));
+            }
+            for (word, other) in others {
+                let differs = other.is_none_or(|other| bytes_of(&other) != bytes_of(&first));
+                sheet.hold(format!("a {name} says its {word}"), differs, || {
+                    "another one gives the same bytes".to_owned()
+                });
+            }
+        }
+    }
+}
+
+async fn sent(desk: &Desk<'_>, call: &Call, refund: &Order, payment: &Payment) -> Option<HttpRequest> {
+    match desk.prepared(call, refund, Some(payment.original())).await {
+        Ok(Prepared::Send(request)) => Some(request),
+        Ok(Prepared::Done(_) | Prepared::Unsupported | Prepared::NeedMaterial(_)) | Err(_) => None,
     }
 }
 
@@ -50,6 +97,10 @@ async fn same(desk: &Desk<'_>, sheet: &mut Sheet, name: &str, call: &Call, order
         "they differ although time, entropy, account and words are the same".to_owned()
     });
     let Some(request) = desk.request(call, order).await else { return };
+    goes_where_it_may(desk, sheet, name, &request);
+}
+
+fn goes_where_it_may(desk: &Desk<'_>, sheet: &mut Sheet, name: &str, request: &HttpRequest) {
     let host = request.url.host_str().unwrap_or_default().to_owned();
     let manifest = desk.adapter.manifest();
     let may = if manifest.fixed_hosts.is_empty() {

@@ -240,8 +240,11 @@ pub enum Feature {
     Probes,
     /// Notices carry no time of their own, so that an old one cannot be told from a new one.
     NoticeAge,
-    /// Answers echo no number (all of them, or those the reason names): they count on their own request's connection.
+    /// Answers to what is no query, or that nothing was found, echo neither number nor owner (all of them, or those the
+    /// reason names): they count on their own request's connection.
     AnswerEcho,
+    /// No answer says whose it is: the key that signs it is one merchant's alone.
+    AnswerOwner,
     /// [`crate::simulator::How::Unsigned`]: answers are not signed at all, or the reason says which. Proof is then the
     /// connection alone.
     SignedAnswers,

@@ -22,6 +22,7 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
         more_than_paid(desk, sheet).await;
         lost(desk, sheet).await;
         told(desk, sheet).await;
+        anothers(desk, sheet).await;
     }
     if desk.rules.void.is_some() {
         give_back(desk, sheet, 90, RefundKind::Void).await;
@@ -206,6 +207,33 @@ async fn lost(desk: &Desk<'_>, sheet: &mut Sheet) {
             let safe = matches!(read.outcome, Outcome::Unknown(_));
             sheet.hold(format!("a refund's answer that is {how:?} proves nothing"), safe, || shortly(&read.outcome));
         }
+    }
+}
+
+/// The answer to one refund is not the answer to another one of the same payment.
+async fn anothers(desk: &Desk<'_>, sheet: &mut Sheet) {
+    let payment = match payment(desk, 75).await {
+        Ok(payment) => payment,
+        Err(why) => return sheet.fail("an order can be paid", why),
+    };
+    let (refund, other) = (numbered(desk, &payment, 1), numbered(desk, &payment, 2));
+    let amount = payment.order.intent.amount;
+    let asked = call(desk, RefundKind::Refund, amount);
+    for (name, call) in [("refund", asked), ("query of a refund", question(desk, RefundKind::Refund, amount))] {
+        let Ok(Prepared::Send(request)) = desk.prepared(&call, &refund, Some(payment.original())).await else { return };
+        let Ok(reply) = desk.send(request).await else { return };
+        let read = desk.read_about(&call, &other, Some(payment.original()), &reply).await;
+        let case = format!("the answer to a {name}, read as one about another refund, shows that it is not");
+        let told = read.number.as_deref().is_some_and(|number| number != other.number);
+        let open = matches!(read.outcome, Outcome::Unknown(_) | Outcome::Processing);
+        match desk.lacks(Feature::AnswerEcho).filter(|_| name == "refund") {
+            Some(why) if !told && !open => sheet.lacking(case, why),
+            Some(_) | None => {
+                sheet.hold(case, told || open, || format!("{:?}; {}", read.number, shortly(&read.outcome)));
+            }
+        }
+        let wait = desk.rules.refund.as_ref().map_or(Duration::ZERO, |rules| rules.query.truth_from);
+        desk.pass(wait);
     }
 }
 

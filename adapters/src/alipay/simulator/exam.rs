@@ -56,9 +56,10 @@ impl Candidate for AlipayCandidate {
         vec![
             lack(Feature::Decline, "a payer whose card declines tries another in the cashier; no method tells of it"),
             lack(
-                Feature::AnswerEcho,
+                Feature::AnswerOwner,
                 "answers name the order, and neither application nor seller: the key that signs is one application's",
             ),
+            lack(Feature::AnswerEcho, "alipay.trade.refund answers with the trade, and not with the refund's number"),
             lack(Feature::Strand, "alipay.trade.refund names no refund that waits for somebody once it was accepted"),
             lack(Feature::Probes, "Alipay sends no probes"),
             lack(

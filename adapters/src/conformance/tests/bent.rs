@@ -40,6 +40,8 @@ pub enum Bend {
     NeverFetches,
     /// Keys are fetched for whatever notification cannot be verified.
     AlwaysFetches,
+    /// Nothing is echoed of an answer about what goes back.
+    Anonymous,
     /// The provider keeps nothing in its ledger.
     Forgets,
 }
@@ -120,6 +122,10 @@ impl Adapter for BentAdapter {
         let read = self.inner.interpret(call, step, reply, context);
         if matches!((self.bend, call, &read), (Bend::LearnsAnything, Call::Maintain, Interpreted::Done(_))) {
             return Interpreted::Learned(Vec::new());
+        }
+        let back = matches!(call, Call::Refund { .. } | Call::Void { .. } | Call::QueryRefund { .. });
+        if let (Bend::Anonymous, true, Interpreted::Done(answer)) = (self.bend, back, &read) {
+            return Interpreted::bare(answer.outcome.clone());
         }
         let (Bend::Reading(bend), Interpreted::Done(mut answer)) = (self.bend, read) else {
             return self.inner.interpret(call, step, reply, context);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, Paid, RefundRules, VoidRules};
+use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, Paid, RefundIntent, RefundRules, VoidRules};
 use maxpay_engine::model::{Intent, Money, NamedAction};
 
 use super::bent::{Bend, Bent};
@@ -108,6 +108,9 @@ const LIMITS: &[Bending] = &[
 ];
 
 const FAULTS: &[Bending] = &[
+    (applepay, "apple_pay", Bend::Renumbers, "requests", "the same refund gives the same bytes"),
+    (unionpay, "unipay_app", Bend::Asking(for_one_minor), "requests", "a refund says its amount"),
+    (wechat, "wx_native", Bend::Anonymous, "refunds", "the answer to a query of a refund, read as one about another"),
     (wechat, "wx_native", Bend::Reading(unknown_is_over), "refund faults", "refund × executed, then 503"),
     (alipay, "ali_qrcode", Bend::Reading(unknown_is_done), "refund faults", "refund × 404 before execution"),
     (applepay, "apple_pay", Bend::Reading(unknown_is_over), "refund faults", "void × executed, reply cut"),
@@ -297,6 +300,13 @@ fn any_session(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> 
 fn look_unknown_is_over(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> {
     let look = matches!(call, Call::Query { .. });
     (look && matches!(told, Outcome::Unknown(_))).then(|| Outcome::Declined("no".to_owned()))
+}
+
+/// Every refund asks for the same.
+fn for_one_minor(call: &Call) -> Option<Call> {
+    let Call::Refund { code, refund } = call else { return None };
+    let amount = Money::new(1, refund.amount.currency()).expect("small");
+    Some(Call::Refund { code: code.clone(), refund: RefundIntent { amount, ..refund.clone() } })
 }
 
 fn double(intent: &Intent) -> Intent {
