@@ -11,7 +11,7 @@ use crate::simulator::{Changes, LedgerError};
 
 use super::Simulator;
 use super::gateway::{Asked, text};
-use super::trade::{Trade, TradeState, Twists, key, trade_no, yuan};
+use super::trade::{RefundRow, Trade, TradeState, Twists, key, trade_no, yuan};
 
 type Done = Result<Value, LedgerError>;
 
@@ -158,14 +158,17 @@ impl Simulator {
         let Some(trade) = self.trade(app_id, number)?.filter(Trade::is_known) else {
             return Ok(refused("TRADE_NOT_EXIST", number));
         };
+        let of_it = |refund: &&RefundRow| refund.request_no.as_deref() == Some(request_no);
+        let Some(refund) = trade.refunds.iter().find(of_it) else {
+            // Success, and nothing about a refund that was never received.
+            return Ok(json!({ "code": "10000", "msg": "Success" }));
+        };
         let mut object = done(&trade);
-        if let Some(refund) = trade.refunds.iter().find(|refund| refund.request_no.as_deref() == Some(request_no)) {
-            object["out_request_no"] = request_no.into();
-            object["refund_amount"] = yuan(refund.amount_minor).into();
-            object["total_amount"] = yuan(trade.total_minor()).into();
-            object["refund_status"] = "REFUND_SUCCESS".into();
-            object["gmt_refund_pay"] = beijing::spaced(refund.at).into();
-        }
+        object["out_request_no"] = request_no.into();
+        object["refund_amount"] = yuan(refund.amount_minor).into();
+        object["total_amount"] = yuan(trade.total_minor()).into();
+        object["refund_status"] = "REFUND_SUCCESS".into();
+        object["gmt_refund_pay"] = beijing::spaced(refund.at).into();
         Ok(object)
     }
 
