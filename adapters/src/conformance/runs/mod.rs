@@ -3,6 +3,7 @@
 
 mod judge;
 pub(super) mod rotated;
+pub(super) mod swapped;
 pub(super) mod tokens;
 mod way;
 mod world;
@@ -121,6 +122,9 @@ pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear
     }
     if let Err(why) = rotated::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with new keys comes to its end", why);
+    }
+    if let Err(why) = swapped::examine(candidate, rules, ear, sheet).await {
+        sheet.fail("a run with another order's answers comes to its end", why);
     }
     if rules.authorize
         && let Err(why) = tokens::examine(candidate, rules, ear, sheet).await

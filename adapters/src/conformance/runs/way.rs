@@ -41,6 +41,10 @@ struct State {
     requests: BTreeMap<[u8; 32], (CallKind, String)>,
     /// What is to happen to calls of a kind of the order of that subject, and how often.
     plans: BTreeMap<(String, CallKind), (Fault, u32)>,
+    /// Queries of the order of the second subject get what was answered to one of the first.
+    swap: Option<(String, String)>,
+    kept: Option<HttpReply>,
+    swapped: usize,
 }
 
 impl Way {
@@ -67,6 +71,36 @@ impl Way {
     /// How many requests for material there were.
     pub fn fetched(&self) -> usize {
         self.fetched.load(Ordering::SeqCst)
+    }
+
+    /// From now on queries about the order of the subject `to` get the last answer about that of `from`, once there is one.
+    pub fn swap_queries(&self, from: &str, to: &str) {
+        let mut state = self.state();
+        state.swap = Some((from.to_owned(), to.to_owned()));
+        state.kept = None;
+    }
+
+    /// How many answers were another order's.
+    pub fn swapped(&self) -> usize {
+        self.state().swapped
+    }
+
+    /// What becomes of a request by [`Way::swap_queries`]: the answer it gets, or whether its own is to be kept.
+    fn swap_of(&self, request: &HttpRequest) -> Swap {
+        let mut state = self.state();
+        let asked = state.requests.get(&digest(request)).filter(|(kind, _)| *kind == CallKind::Query);
+        let subject = asked.and_then(|(_, number)| state.subjects.get(number));
+        let (Some(subject), Some((from, to))) = (subject, &state.swap) else { return Swap::Nothing };
+        if subject == from {
+            return Swap::Keep;
+        }
+        match state.kept.clone().filter(|_| subject == to) {
+            Some(reply) => {
+                state.swapped += 1;
+                Swap::Instead(reply)
+            }
+            None => Swap::Nothing,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,10 +144,24 @@ impl HttpClient for Carrier {
         let way = Arc::clone(&self.0);
         way.sent.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
-            let fault = way.fault_of(&request);
-            carry(&way, request, limits, fault).await
+            let (fault, swap) = (way.fault_of(&request), way.swap_of(&request));
+            if let Swap::Instead(reply) = swap {
+                return Ok(reply);
+            }
+            let reply = carry(&way, request, limits, fault).await?;
+            if matches!(swap, Swap::Keep) {
+                way.state().kept = Some(reply.clone());
+            }
+            Ok(reply)
         })
     }
+}
+
+/// What becomes of a query where answers are swapped.
+enum Swap {
+    Nothing,
+    Keep,
+    Instead(HttpReply),
 }
 
 /// Counts a request that waits.

@@ -40,7 +40,7 @@ pub enum Bend {
     NeverFetches,
     /// Keys are fetched for whatever notification cannot be verified.
     AlwaysFetches,
-    /// Nothing is echoed of an answer about what goes back.
+    /// Nothing is echoed of an answer to a query, or about what goes back.
     Anonymous,
     /// The provider keeps nothing in its ledger.
     Forgets,
@@ -123,8 +123,9 @@ impl Adapter for BentAdapter {
         if matches!((self.bend, call, &read), (Bend::LearnsAnything, Call::Maintain, Interpreted::Done(_))) {
             return Interpreted::Learned(Vec::new());
         }
-        let back = matches!(call, Call::Refund { .. } | Call::Void { .. } | Call::QueryRefund { .. });
-        if let (Bend::Anonymous, true, Interpreted::Done(answer)) = (self.bend, back, &read) {
+        let names =
+            matches!(call, Call::Query { .. } | Call::Refund { .. } | Call::Void { .. } | Call::QueryRefund { .. });
+        if let (Bend::Anonymous, true, Interpreted::Done(answer)) = (self.bend, names, &read) {
             return Interpreted::bare(answer.outcome.clone());
         }
         let (Bend::Reading(bend), Interpreted::Done(mut answer)) = (self.bend, read) else {

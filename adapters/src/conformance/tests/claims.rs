@@ -197,6 +197,19 @@ fn what_an_engine_does_wrong_with_new_keys_and_tokens_is_found() {
     }
 }
 
+#[test]
+fn an_answer_that_names_no_order_misleads_an_engine() {
+    // Whoever does not tell the engine which order an answer is about has it believe another order's.
+    let candidate = Bent { inner: wechat(), code: "wx_native", bend: Bend::Anonymous };
+    let rules = codes(&candidate).remove(0);
+    let mut sheet = Sheet::new("engine", None);
+    let ear = Arc::new(Ear::default());
+    let ran = runtime().block_on(runs::swapped::examine(&candidate, &rules, &ear, &mut sheet));
+    let report = Report { candidate: candidate.name(), rows: sheet.rows };
+    let wrong = |row: &super::Row| row.case.starts_with("the answer about another order settles nothing");
+    assert!(report.failures().any(wrong), "{ran:?}\n{report}");
+}
+
 fn found(table: &[Bending]) {
     let mut wrong = Vec::new();
     let mut straight = BTreeSet::new();
