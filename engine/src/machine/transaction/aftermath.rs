@@ -7,7 +7,7 @@ use crate::model::{Attempt, AttemptEnd, CallKind, SendState, Transaction};
 
 use super::evidence::{self, About};
 use super::work::{DAY, Work};
-use super::{ending, looks, sending};
+use super::{closing, ending, looks, sending};
 
 /// Whether the attempt may still bring money that nobody has told: it was sent, and not refused.
 pub(super) fn is_doubtful(record: &Transaction, attempt: &Attempt) -> bool {
@@ -51,6 +51,7 @@ fn ask(work: &mut Work<'_>) -> bool {
     if doubtful.is_empty() {
         return false;
     }
+    let unheard_of = doubtful.iter().filter_map(|index| work.record.attempts.get(*index)).all(closing::is_not_found);
     let mut looked = 0;
     for index in doubtful {
         let Some(attempt) = work.record.attempts.get(index) else { continue };
@@ -61,8 +62,11 @@ fn ask(work: &mut Work<'_>) -> bool {
         looked = looks::count_look(work, index).max(looked);
     }
     let schedule = work.rules.close.as_ref().map_or(&work.rules.query.schedule, |close| &close.schedule);
+    let moment = closing::moment_of_all(&work.record, work.rules);
     match looks::next_wait(schedule, looked) {
         Some(wait) => work.look_in(wait),
+        // As healthy as can be of an order that nobody has begun to pay: from then on the same word is its end.
+        None if unheard_of && work.now() < moment => work.look_in(moment.since(work.now())),
         None => work.overdue("another attempt than the paid one may still be paid"),
     }
     work.note("closed another attempt of it, or asked the channel what became of that");
@@ -73,6 +77,7 @@ fn ask(work: &mut Work<'_>) -> bool {
 pub(super) fn told(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &Told) {
     let Some(attempt) = work.record.attempts.get(index) else { return };
     let open_sends = attempt.sends.iter().any(|send| matches!(send.state, SendState::Unknown | SendState::Executed));
+    let was_opened = attempt.sends.iter().any(|send| send.state == SendState::Executed);
     let decline_ends =
         (attempt.intent.token.is_some() || work.rules.decline_final) && sending::sending_is_over(work, attempt);
     let end = match (about, &told.outcome) {
@@ -81,8 +86,8 @@ pub(super) fn told(work: &mut Work<'_>, index: usize, about: &About<'_>, told: &
             Some(AttemptEnd::NotSent(why.clone()))
         }
         (About::Order, Outcome::Declined(why)) if decline_ends => Some(AttemptEnd::Declined(why.clone())),
-        // Nothing is sent again once it is paid.
-        (About::Order, Outcome::NotFound) if sending::not_found_counts(work, attempt, told) => {
+        // Nothing is sent again once it is paid. What was opened may not show before a payer begins to pay it.
+        (About::Order, Outcome::NotFound) if !was_opened && sending::not_found_counts(work, attempt, told) => {
             Some(AttemptEnd::NotSent("the channel does not know it".to_owned()))
         }
         (About::Send | About::Order | About::CloseRefused | About::Session(_) | About::Nothing, _) => None,

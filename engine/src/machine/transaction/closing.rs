@@ -175,9 +175,12 @@ fn count_close(work: &mut Work<'_>) -> u32 {
 /// Whether the channel's newest word about every attempt that has not ended is that it does not know it: as healthy an
 /// answer as can be about an order that nobody has begun to pay.
 fn not_found_so_far(record: &Transaction) -> bool {
-    let name = Outcome::NotFound.name();
-    let told = |attempt: &Attempt| attempt.last_outcome.as_ref().is_some_and(|last| last.text == name);
-    record.attempts.iter().filter(|attempt| attempt.ended.is_none() && attempt.sends_made > 0).all(told)
+    record.attempts.iter().filter(|attempt| attempt.ended.is_none() && attempt.sends_made > 0).all(is_not_found)
+}
+
+/// Whether the channel's newest word about the attempt is that it does not know it.
+pub(super) fn is_not_found(attempt: &Attempt) -> bool {
+    attempt.last_outcome.as_ref().is_some_and(|last| last.text == Outcome::NotFound.name())
 }
 
 /// Its due time has come while a close was asked for on a channel that knows none: before the closing moment as while

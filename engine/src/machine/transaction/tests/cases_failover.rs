@@ -144,6 +144,14 @@ fn the_order_of_the_next_account_is_closed_once_the_first_was_paid() {
     assert_eq!(again().effects, close);
     let closed = again().at(400, answer(1, Close, 0, Outcome::Closed));
     assert_eq!((closed.status(), closed.record.due_at), ("succeeded", None));
+    // An order that nobody has begun to pay may be unknown as long as it can be paid.
+    let mut unheard = paid_first();
+    for at in [31, 33, 60, 400] {
+        unheard = unheard.at(at, answer(1, Close, 0, Outcome::NotFound)).at(at + 1, Input::Due);
+    }
+    assert!(unheard.record.attempts[1].ended.is_none() && unheard.record.attention.is_empty());
+    let at_last = unheard.at(LIFE + 60, answer(1, Close, 0, Outcome::NotFound));
+    assert_eq!((at_last.record.attempts[1].ended.is_some(), at_last.record.due_at), (true, None));
     let twice = again().at(400, answer(1, Query, 0, paid("T-2")));
     assert!(twice.record.attention.contains(&Attention::Duplicate));
     assert_eq!(twice.record.due_at, None);
