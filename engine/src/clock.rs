@@ -23,6 +23,13 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Completes once the monotonic clock has advanced by `wait`.
     fn sleep(&self, wait: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Completes once the monotonic clock shows `at`. Unlike a wait that was reckoned from an earlier look at the clock,
+    /// it ends no later when the clock moves between that look and the call; a clock that stands still in between must
+    /// implement it by itself.
+    fn sleep_until(&self, at: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.sleep(at.saturating_sub(self.now().monotonic))
+    }
 }
 
 /// Gives random bytes.
@@ -158,14 +165,17 @@ impl Clock for VirtualClock {
     }
 
     fn sleep(&self, wait: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.sleep_until(self.now().monotonic + wait)
+    }
+
+    fn sleep_until(&self, at: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         let clock = self.clone();
-        let until = clock.now().monotonic + wait;
         Box::pin(async move {
             loop {
                 let moved = clock.moved.notified();
                 tokio::pin!(moved);
                 moved.as_mut().enable();
-                if clock.now().monotonic >= until {
+                if clock.now().monotonic >= at {
                     return;
                 }
                 moved.await;

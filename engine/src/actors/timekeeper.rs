@@ -118,19 +118,20 @@ impl Timekeeper {
         loop {
             let Some(owner) = inner.upgrade() else { return };
             let wake = Arc::clone(&owner.timekeeper.wake);
-            // From before the turn on: a clock that moves during it must not make the sleep behind it a longer one.
-            let tick = owner.clock.sleep(LONGEST_SLEEP);
-            let wait = owner.timekeeper.turn(&owner).await;
-            let sleep = owner.clock.sleep(wait);
+            // Until a moment and not for a while: a clock that moves meanwhile must not make the sleep a longer one.
+            let longest = owner.clock.now().monotonic.saturating_add(LONGEST_SLEEP);
+            let until = owner.timekeeper.turn(&owner).await.unwrap_or(longest).min(longest);
+            let sleep = owner.clock.sleep_until(until);
             drop(owner);
-            select(select(tick, sleep), std::pin::pin!(wake.notified())).await;
+            select(sleep, std::pin::pin!(wake.notified())).await;
         }
     }
 
-    /// Reads ahead, fires, and says how long nothing more is to be done.
-    async fn turn(&self, inner: &Arc<Inner>) -> Duration {
+    /// Reads ahead, fires, and says until when by the monotonic clock nothing more is to be done. `None`: as long as may
+    /// be.
+    async fn turn(&self, inner: &Arc<Inner>) -> Option<Duration> {
         if inner.store.health() != Health::Open || inner.commands.is_draining() {
-            return LONGEST_SLEEP;
+            return None;
         }
         for index in 0..3 {
             let now = inner.clock.now();
@@ -140,12 +141,14 @@ impl Timekeeper {
             {
                 tracing::warn!(%why, "due rows cannot be read now");
                 self.lanes()[index].not_read();
-                return LONGEST_SLEEP;
+                return None;
             }
         }
         let fired_at = self.fire(inner);
         let lanes = self.lanes();
-        wait(lanes.iter().filter_map(Lane::next_at), fired_at, inner.clock.now().wall)
+        let now = inner.clock.now();
+        let wait = wait(lanes.iter().filter_map(Lane::next_at), fired_at, now.wall);
+        Some(now.monotonic.saturating_add(wait))
     }
 
     async fn read_ahead(&self, inner: &Arc<Inner>, index: usize, from: Due, now: Timestamp) -> Result<(), Error> {
