@@ -1,11 +1,9 @@
 //! The part about a provider that is stopped and started anew on its file: what was, is as before. Simulators that forget
 //! prove nothing of a crash.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use maxpay_engine::channel::{Call, Notified, Outcome, RawNotification, RefundKind};
 use maxpay_engine::model::NamedAction;
+use tempfile::TempDir;
 
 use crate::simulator::Ledger;
 
@@ -20,10 +18,14 @@ pub(super) async fn examine(desk: &Desk<'_>, sheet: &mut Sheet) {
     if let Some(why) = desk.lacks(Feature::Reopening) {
         return sheet.lacking(case, why);
     }
-    let file = File::fresh();
+    let no_file = |why| format!("no file can be made for it: {why}");
+    let file = match File::fresh() {
+        Ok(file) => file,
+        Err(why) => return sheet.not_examined(case, no_file(why)),
+    };
     let before = match file.ledger() {
         Ok(ledger) => Desk::on(desk.candidate, &desk.rules, &desk.ear, ledger),
-        Err(why) => return sheet.not_examined(case, format!("no file can be made for it: {why}")),
+        Err(why) => return sheet.not_examined(case, no_file(why)),
     };
     let before = match before {
         Ok(desk) => desk,
@@ -196,24 +198,15 @@ async fn still_open(desk: &Desk<'_>, sheet: &mut Sheet, open: &Order, actions: &
     sheet.hold("started anew, an order from before can be paid", told, || format!("{paid:?}; {}", shortly(&outcome)));
 }
 
-/// A file that is gone when the exam is over.
-struct File(PathBuf);
+/// A folder of its own for the file, which is gone when the exam is over.
+struct File(TempDir);
 
 impl File {
-    fn fresh() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("maxpay-exam-{}-{count}.redb", std::process::id())))
+    fn fresh() -> Result<Self, String> {
+        tempfile::tempdir().map(Self).map_err(|why| why.to_string())
     }
 
     fn ledger(&self) -> Result<Ledger, String> {
-        Ledger::open(&self.0).map_err(|why| why.to_string())
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // One that was never made is gone already.
-        drop(std::fs::remove_file(&self.0));
+        Ledger::open(&self.0.path().join("ledger.redb")).map_err(|why| why.to_string())
     }
 }

@@ -213,13 +213,8 @@ pub(super) fn signer(account: &AccountView<'_>) -> Option<Arc<Signer>> {
 
 /// Who is believed about the account: the certificates of every revision.
 pub(super) fn trust(account: &AccountView<'_>) -> Option<Arc<Trust>> {
-    let revisions = account.secrets.iter().filter_map(|secrets| secrets.named(CERTIFICATES)?.expose_text());
-    let mut texts: Vec<&str> = Vec::new();
-    for text in revisions {
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut texts: Vec<&str> = account.secrets_named(CERTIFICATES).filter_map(Secret::expose_text).collect();
+    texts.dedup();
     read_trust(account.mode, &texts.join("\n")).ok()
 }
 

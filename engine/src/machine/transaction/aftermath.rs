@@ -69,7 +69,7 @@ fn ask(work: &mut Work<'_>) -> bool {
         None if unheard_of && work.now() < moment => work.look_in(moment.since(work.now())),
         None => work.overdue("another attempt than the paid one may still be paid"),
     }
-    work.note("closed another attempt of it, or asked the channel what became of that");
+    work.note("asked the channel to close what else of it may still be paid, or what became of that");
     true
 }
 

@@ -165,7 +165,7 @@ fn keys(simulation: Simulation, given: Option<&str>) -> Result<&'static str, Sim
     }
 }
 
-/// What accounts name: the address it listens on, unless somebody knows better.
+/// The address that accounts name where it is not the one listened on.
 fn read_public_url(given: &str) -> Result<Url, SimulateError> {
     let url: Url = given.parse().map_err(|_| SimulateError::PublicUrl)?;
     let bare = matches!(url.scheme(), "http" | "https")
