@@ -195,7 +195,8 @@ impl Engine {
         let (now, keeper) = (self.now(), &inner.timekeeper);
         let due_oldest = keeper.oldest(now).map_or(Duration::ZERO, |at| now.since(at));
         let alarms = inner.alarms.raised().into_iter().collect();
-        let under_way = inner.commands.under_way();
+        let looking = usize::from(keeper.is_looking(inner.clock.now().monotonic));
+        let under_way = inner.commands.under_way().saturating_add(looking);
         MetricsSnapshot { under_way, due_backlog: keeper.backlog(now), due_oldest, alarms, ..inner.metrics.snapshot() }
     }
 

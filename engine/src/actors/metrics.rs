@@ -26,7 +26,8 @@ pub struct MetricsSnapshot {
     pub calls: Vec<(CallKind, &'static str, u64)>,
     /// Webhook tries by result: `delivered`, `refused_by_target`, `no_answer`, `not_allowed`, `function_failed`.
     pub deliveries: Vec<(&'static str, u64)>,
-    /// Commands, calls, tries and what follows from them that are under way. Two for each call to a provider.
+    /// Commands, calls, tries and what follows from them that are under way, and one while it is looked at what is due. Two
+    /// for each call to a provider.
     pub under_way: usize,
     /// Rows whose time has come and that are not done with.
     pub due_backlog: usize,

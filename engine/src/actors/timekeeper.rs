@@ -4,6 +4,7 @@
 //! that a row that was offered in vain is offered again. What fires stays *offered* until its row is gone.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Timekeeper {
     pub(super) transactions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
     sweeps: Arc<Semaphore>,
+    /// Until when by the monotonic clock it does nothing, in nanoseconds; 0 while it looks at what is due.
+    idle_until: AtomicU64,
 }
 
 /// The first of all rows.
@@ -57,6 +60,7 @@ impl Timekeeper {
             transactions: Arc::new(Semaphore::new(TRANSACTIONS_AT_ONCE)),
             deliveries: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
             sweeps: Arc::new(Semaphore::new(SWEEPS_AT_ONCE)),
+            idle_until: AtomicU64::new(0),
         }
     }
 
@@ -103,6 +107,11 @@ impl Timekeeper {
         self.lanes()[0].stalls(account)
     }
 
+    /// Whether it looks at what is due, or has to now: what it will find counts nowhere yet.
+    pub fn is_looking(&self, now: Duration) -> bool {
+        self.idle_until.load(Ordering::Acquire) <= nanos(now)
+    }
+
     /// Rows whose time has come and that are not done with.
     pub fn backlog(&self, now: Timestamp) -> usize {
         self.lanes().iter().map(|lane| lane.backlog(now)).sum()
@@ -120,7 +129,9 @@ impl Timekeeper {
             let wake = Arc::clone(&owner.timekeeper.wake);
             // Until a moment and not for a while: a clock that moves meanwhile must not make the sleep a longer one.
             let longest = owner.clock.now().monotonic.saturating_add(LONGEST_SLEEP);
+            owner.timekeeper.idle_until.store(0, Ordering::Release);
             let until = owner.timekeeper.turn(&owner).await.unwrap_or(longest).min(longest);
+            owner.timekeeper.idle_until.store(nanos(until), Ordering::Release);
             let sleep = owner.clock.sleep_until(until);
             drop(owner);
             select(sleep, std::pin::pin!(wake.notified())).await;
@@ -209,6 +220,10 @@ impl CommitListener for Timekeeper {
             self.wake.notify_one();
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How long nothing is to be done, of rows that are due then: those that were due when they were fired wait for room, and

@@ -24,11 +24,6 @@ use world::World;
 /// Longer than any schedule of looks waits after an expiry.
 const AFTERWARDS: Duration = Duration::from_hours(30);
 
-/// Longer than a busy machine keeps a thread waiting for its turn, in real time.
-const TURN: Duration = Duration::from_millis(50);
-/// So many days more for an engine that had no turn.
-const EXTRA_DAYS: u32 = 5;
-
 /// What is done with a payment, and which of its calls is struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Errand {
@@ -197,27 +192,10 @@ async fn run(
     world.way.clear();
     world.pass(rules.expiry_default.saturating_add(rules.grace));
     world.pass(AFTERWARDS);
-    until_ended(&world, &cases).await?;
     for case in &cases {
         judge::agree(&world, case, sheet, crash).await?;
     }
     judge::nothing_else(&world, &cases, sheet, crash).await;
-    Ok(())
-}
-
-/// On a busy machine time can run past an engine that had no turn. It is given some before it is judged.
-async fn until_ended(world: &World, cases: &[Case]) -> Result<(), String> {
-    for _ in 0..EXTRA_DAYS {
-        let mut open = false;
-        for id in cases.iter().filter_map(|case| case.id) {
-            open |= world.transaction(id).await?.is_open();
-        }
-        if !open {
-            break;
-        }
-        std::thread::sleep(TURN);
-        world.pass(AFTERWARDS);
-    }
     Ok(())
 }
 
