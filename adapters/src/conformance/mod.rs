@@ -30,6 +30,7 @@ mod provider;
 mod refunds;
 mod reopening;
 mod report;
+mod rotations;
 mod runs;
 mod settings;
 mod simple;
@@ -55,6 +56,8 @@ pub use provider::{
     Seal, Stage,
 };
 pub use report::{Report, Row, Verdict};
+#[cfg(feature = "simulator")]
+pub(crate) use rotations::{rotated, rotations};
 pub use simple::{Asked, Dialect, Found, Moment, Order, Signed, SimpleCandidate, SimpleProvider};
 
 /// Codes that are examined at once.

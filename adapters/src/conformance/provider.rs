@@ -37,7 +37,7 @@ pub trait Candidate: Send + Sync {
     }
 
     /// Opens the provider with two merchants enrolled. Opened again on the books of another, it goes on where that one
-    /// was: all that it knows lies in the ledger, keys that it was opened with apart.
+    /// was: all that it knows lies in the ledger, keys that it was opened with apart; that they were changed lies there too.
     ///
     /// # Errors
     /// Why it cannot be opened, for people.

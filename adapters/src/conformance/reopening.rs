@@ -199,14 +199,14 @@ async fn still_open(desk: &Desk<'_>, sheet: &mut Sheet, open: &Order, actions: &
 }
 
 /// A folder of its own for the file, which is gone when the exam is over.
-struct File(TempDir);
+pub(super) struct File(TempDir);
 
 impl File {
-    fn fresh() -> Result<Self, String> {
+    pub fn fresh() -> Result<Self, String> {
         tempfile::tempdir().map(Self).map_err(|why| why.to_string())
     }
 
-    fn ledger(&self) -> Result<Ledger, String> {
+    pub fn ledger(&self) -> Result<Ledger, String> {
         Ledger::open(&self.0.path().join("ledger.redb")).map_err(|why| why.to_string())
     }
 }

@@ -1,7 +1,7 @@
 //! Books for the plainest kind of provider: orders that are created, queried, closed and paid. Whoever writes a channel
 //! of that kind writes its [`Dialect`], and has a provider for the exam.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use maxpay_engine::channel::http::{HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
@@ -16,6 +16,7 @@ use crate::simulator::{Changes, FaultPlan, How, When};
 use super::provider::{
     About, BookOrder, BookPayment, BookState, Candidate, Feature, Lack, Merchant, Play, Provider, Seal, Stage,
 };
+use super::rotations::{rotated, rotations};
 
 /// How a simple provider reads and writes. Keys follow from the merchant and the number of rotations.
 pub trait Dialect: Send + Sync + 'static {
@@ -196,21 +197,19 @@ struct Books<D> {
     dialect: D,
     stage: Stage,
     faults: FaultPlan,
-    rotations: Mutex<u32>,
 }
 
 impl<D: Dialect> SimpleProvider<D> {
     /// Opens it on the stage's books.
     #[must_use]
     pub fn open(dialect: D, stage: Stage) -> Arc<dyn Provider> {
-        Arc::new(Self(Arc::new(Books { dialect, stage, faults: FaultPlan::default(), rotations: Mutex::new(0) })))
+        Arc::new(Self(Arc::new(Books { dialect, stage, faults: FaultPlan::default() })))
     }
 }
 
 impl<D: Dialect> Books<D> {
     fn moment(&self) -> Moment {
-        let rotations = *self.rotations.lock().unwrap_or_else(PoisonError::into_inner);
-        Moment { now: self.stage.clock.now().wall, rotations }
+        Moment { now: self.stage.clock.now().wall, rotations: rotations(&self.stage.ledger) }
     }
 
     /// The order as of now: one whose time is over is closed.
@@ -338,7 +337,7 @@ impl<D: Dialect> Provider for SimpleProvider<D> {
     }
 
     fn rotate(&self) -> Option<Map<String, Value>> {
-        *self.0.rotations.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        rotated(&self.0.stage.ledger)?;
         Some(self.settings(Merchant::First))
     }
 

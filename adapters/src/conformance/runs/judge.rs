@@ -31,7 +31,7 @@ pub(super) async fn agree(world: &World, case: &Case, sheet: &mut Sheet, crash: 
 
 fn rows_of(world: &World, record: &Transaction) -> Vec<BookOrder> {
     let numbers: Vec<_> = record.attempts.iter().map(|attempt| attempt.number.to_string()).collect();
-    world.provider.books().into_iter().filter(|row| numbers.contains(&row.number)).collect()
+    world.provider().books().into_iter().filter(|row| numbers.contains(&row.number)).collect()
 }
 
 fn wrong(world: &World, case: &Case, record: &Transaction, rows: &[BookOrder]) -> Option<String> {
@@ -81,7 +81,7 @@ pub(super) async fn nothing_else(world: &World, cases: &[Case], sheet: &mut Shee
             numbers.extend(record.attempts.iter().map(|attempt| attempt.number.to_string()));
         }
     }
-    let books = world.provider.books();
+    let books = world.provider().books();
     let strange: Vec<_> = books.iter().map(|row| &row.number).filter(|number| !numbers.contains(number)).collect();
     let case = format!("no order is made under another number{}", if crash { ", by a crash either" } else { "" });
     sheet.hold(case, strange.is_empty(), || format!("{strange:?}"));
@@ -92,10 +92,10 @@ pub(super) async fn liars(world: &World, sheet: &mut Sheet, about: (TransactionI
     let (id, number) = about;
     let before = world.transaction(id).await?;
     for seal in [Seal::Stranger, Seal::OtherMerchant, Seal::Probe] {
-        let Some(raw) = world.provider.notice(About::Order(number), seal) else { continue };
+        let Some(raw) = world.provider().notice(About::Order(number), seal) else { continue };
         let reply = world.notify(raw).await;
         world.settle();
-        let refused = !reply.accepted && !world.provider.is_acknowledged(&reply.acknowledgement);
+        let refused = !reply.accepted && !world.provider().is_acknowledged(&reply.acknowledgement);
         sheet.hold(format!("a notice sealed {seal:?} is not acknowledged by the engine"), refused, || {
             format!("answered {}", reply.acknowledgement.status)
         });
@@ -119,7 +119,7 @@ pub(super) async fn taken_once(
         }
         let reply = world.notify(notice.clone()).await;
         world.settle();
-        let taken = reply.accepted && world.provider.is_acknowledged(&reply.acknowledgement);
+        let taken = reply.accepted && world.provider().is_acknowledged(&reply.acknowledgement);
         sheet.hold(format!("a notice is acknowledged the {time} time"), taken, || {
             format!("answered {}", reply.acknowledgement.status)
         });
@@ -135,9 +135,9 @@ pub(super) async fn taken_once(
 /// What proves itself and is about nothing we know is kept, and acknowledged.
 pub(super) async fn homeless(world: &mut World, sheet: &mut Sheet, number: &str) -> Result<(), String> {
     world.begin_anew().await?;
-    let notice = world.provider.notice(About::Order(number), Seal::Genuine).ok_or("a paid order is not told of")?;
+    let notice = world.provider().notice(About::Order(number), Seal::Genuine).ok_or("a paid order is not told of")?;
     let reply = world.notify(notice).await;
-    let taken = reply.accepted && world.provider.is_acknowledged(&reply.acknowledgement);
+    let taken = reply.accepted && world.provider().is_acknowledged(&reply.acknowledgement);
     sheet.hold("a verified notice without a home is acknowledged", taken, || {
         format!("answered {}", reply.acknowledgement.status)
     });

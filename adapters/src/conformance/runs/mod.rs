@@ -2,6 +2,7 @@
 //! engine must have come to the truth; then both sides' books are compared.
 
 mod judge;
+pub(super) mod reopened;
 pub(super) mod rotated;
 pub(super) mod swapped;
 pub(super) mod tokens;
@@ -118,6 +119,11 @@ pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear
     if let Err(why) = rotated::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with new keys comes to its end", why);
     }
+    for keys in [reopened::Keys::Old, reopened::Keys::New] {
+        if let Err(why) = reopened::examine(candidate, rules, ear, sheet, keys).await {
+            sheet.fail(format!("a run with a provider that is started anew {} comes to its end", keys.name()), why);
+        }
+    }
     if let Err(why) = swapped::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with another order's answers comes to its end", why);
     }
@@ -172,7 +178,7 @@ async fn run(
     world.settle();
     for case in cases.iter_mut().filter(|case| case.errand == Errand::CreateAndPay) {
         let number = case.id.map(|id| id.to_string()).unwrap_or_default();
-        case.is_paid = world.provider.play(&number, Play::Pay).is_ok();
+        case.is_paid = world.provider().play(&number, Play::Pay).is_ok();
     }
     if crash {
         world.restart()?;
@@ -240,13 +246,13 @@ async fn errand(world: &World, case: &mut Case, amount: Money) -> Result<(), Str
     if world.rules.authorize {
         return Ok(());
     }
-    world.provider.play(&number, Play::Open(action)).map_err(|why| format!("a payer action does not open: {why}"))?;
+    world.provider().play(&number, Play::Open(action)).map_err(|why| format!("a payer action does not open: {why}"))?;
     let times = if case.errand == Errand::Query { 2 } else { 1 };
     if !matches!(case.errand, Errand::Create | Errand::CreateAndPay | Errand::Nothing) {
         world.way.plan(&case.subject, case.errand.struck(), case.fault, times);
     }
     if matches!(case.errand, Errand::Create | Errand::Query | Errand::CloseOfPaid) {
-        world.provider.play(&number, Play::Pay).map_err(|why| format!("an open order cannot be paid: {why}"))?;
+        world.provider().play(&number, Play::Pay).map_err(|why| format!("an open order cannot be paid: {why}"))?;
         case.is_paid = true;
     }
     if matches!(case.errand, Errand::Close | Errand::CloseOfPaid) {
@@ -279,7 +285,7 @@ async fn begun(world: &World, subject: &str, amount: Money) -> Result<(Transacti
     } else {
         let actions = actions(world, id).await?;
         let action = actions.first().ok_or("a create gave no payer action")?;
-        world.provider.play(&id.to_string(), Play::Open(action))?;
+        world.provider().play(&id.to_string(), Play::Open(action))?;
     }
     let record = world.transaction(id).await?;
     let number = record.attempts.last().map(|attempt| attempt.number.to_string());
@@ -288,7 +294,12 @@ async fn begun(world: &World, subject: &str, amount: Money) -> Result<(Transacti
 
 /// Charges a fresh token.
 async fn charge(world: &World, id: TransactionId, amount: Money) -> Result<(), String> {
-    let token = world.provider.token(amount, Card::Approve).ok_or("the provider gives no token")?;
+    charge_of(world, id, amount, Card::Approve).await
+}
+
+/// The same of a card that does something else.
+async fn charge_of(world: &World, id: TransactionId, amount: Money, card: Card) -> Result<(), String> {
+    let token = world.provider().token(amount, card).ok_or("the provider gives no token")?;
     world.ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
     world.charge(id, token).await
 }
@@ -309,10 +320,10 @@ async fn told(
     let [(first, number), (second, other)] = &numbers[..] else { return Err("two payments were made".to_owned()) };
     judge::liars(&world, sheet, (*second, other)).await?;
     if !rules.authorize {
-        world.provider.play(number, Play::Pay)?;
-        world.provider.play(other, Play::Pay)?;
+        world.provider().play(number, Play::Pay)?;
+        world.provider().play(other, Play::Pay)?;
     }
-    let Some(notice) = world.provider.notice(About::Order(number), Seal::Genuine) else {
+    let Some(notice) = world.provider().notice(About::Order(number), Seal::Genuine) else {
         // Whether it may lack them is examined with the notifications themselves.
         return Ok(());
     };

@@ -37,8 +37,8 @@ pub async fn examine(
     }
     let mut world = World::new(candidate, rules, ear).await?;
     let traffic = Traffic::begun(&world, amount_of(rules)?).await?;
-    let late = world.provider.notice(About::Order(&traffic.before.1), Seal::Genuine);
-    let new = world.provider.rotate();
+    let late = world.provider().notice(About::Order(&traffic.before.1), Seal::Genuine);
+    let new = world.provider().rotate();
     if let Some(notice) = late {
         let reply = world.notify(notice).await;
         world.settle();
@@ -77,7 +77,7 @@ impl Traffic {
         let told = begun(world, "Tea told", amount).await?;
         let asked = begun(world, "Tea asked", amount).await?;
         if !world.rules.authorize {
-            world.provider.play(&before.1, Play::Pay)?;
+            world.provider().play(&before.1, Play::Pay)?;
         }
         Ok(Self { before, told, asked })
     }
@@ -90,13 +90,13 @@ async fn is_paid(world: &World, id: TransactionId) -> Result<bool, String> {
 
 /// A notice under keys that were not saved yet is taken as what it says, or refused so that it comes again.
 async fn unsaved(world: &World, sheet: &mut Sheet, (id, number): &Begun) -> Result<(), String> {
-    let Some(notice) = world.provider.notice(About::Order(number), Seal::Stranger) else { return Ok(()) };
+    let Some(notice) = world.provider().notice(About::Order(number), Seal::Stranger) else { return Ok(()) };
     let before = world.transaction(*id).await?;
     let reply = world.notify(notice).await;
     world.settle();
     let after = world.transaction(*id).await?;
     let same = after.status == before.status && after.receipts == before.receipts;
-    let refused = !world.provider.is_acknowledged(&reply.acknowledgement) && same;
+    let refused = !world.provider().is_acknowledged(&reply.acknowledgement) && same;
     sheet.hold("a forged notice is refused while new keys are not saved yet", refused, || status_text(&after.status));
     Ok(())
 }
@@ -104,16 +104,16 @@ async fn unsaved(world: &World, sheet: &mut Sheet, (id, number): &Begun) -> Resu
 /// A notice under the new key is taken at once, or when it is repeated for the first time, for a bounded price.
 async fn told(world: &World, sheet: &mut Sheet, (id, number): &Begun) -> Result<(), String> {
     if !world.rules.authorize {
-        world.provider.play(number, Play::Pay)?;
+        world.provider().play(number, Play::Pay)?;
     }
     let mut tries = 0;
     let before = world.way.fetched();
     let mut taken = false;
     while !taken && tries < REPETITIONS {
-        let Some(notice) = world.provider.notice(About::Order(number), Seal::Genuine) else { return Ok(()) };
+        let Some(notice) = world.provider().notice(About::Order(number), Seal::Genuine) else { return Ok(()) };
         let reply = world.notify(notice).await;
         world.settle();
-        taken = reply.accepted && world.provider.is_acknowledged(&reply.acknowledgement);
+        taken = reply.accepted && world.provider().is_acknowledged(&reply.acknowledgement);
         tries += 1;
         if !taken {
             world.pass(FIRST_REPETITION);
@@ -131,7 +131,7 @@ async fn told(world: &World, sheet: &mut Sheet, (id, number): &Begun) -> Result<
 
 /// Notices that anybody could have made cost no more than that.
 async fn anybodys(world: &World, sheet: &mut Sheet, number: &str) {
-    let Some(genuine) = world.provider.notice(About::Order(number), Seal::Genuine) else { return };
+    let Some(genuine) = world.provider().notice(About::Order(number), Seal::Genuine) else { return };
     let before = world.way.fetched();
     for _ in 0..3 {
         for at in 0..genuine.headers.len() {
@@ -154,7 +154,7 @@ async fn anybodys(world: &World, sheet: &mut Sheet, number: &str) {
 async fn asked(world: &World, sheet: &mut Sheet, traffic: &Traffic) -> Result<(), String> {
     let (id, number) = &traffic.asked;
     if !world.rules.authorize {
-        world.provider.play(number, Play::Pay)?;
+        world.provider().play(number, Play::Pay)?;
     }
     world.pass(patience(&world.rules));
     if !is_paid(world, *id).await? {
@@ -179,7 +179,7 @@ async fn anew(world: &World, sheet: &mut Sheet, amount: Money) -> Result<(), Str
         }
     };
     if !world.rules.authorize {
-        world.provider.play(&number, Play::Pay)?;
+        world.provider().play(&number, Play::Pay)?;
     }
     world.pass(AFTERWARDS);
     let record = world.transaction(id).await?;

@@ -33,7 +33,7 @@ pub async fn examine(
     let (paid, number) = begun(&world, PAID, amount).await?;
     let (other, other_number) = begun(&world, OTHER, amount).await?;
     if !rules.authorize {
-        world.provider.play(&number, Play::Pay)?;
+        world.provider().play(&number, Play::Pay)?;
     }
     // Two looks at either.
     let looks: Duration = rules.query.awaiting_schedule.iter().take(2).sum();
@@ -54,7 +54,7 @@ pub async fn examine(
             charge(&world, other, amount).await?;
         }
     } else {
-        world.provider.play(&other_number, Play::Pay)?;
+        world.provider().play(&other_number, Play::Pay)?;
     }
     world.pass(AFTERWARDS);
     ended(&world, sheet, paid, other).await

@@ -28,12 +28,12 @@ pub async fn examine(
     let amount = amount_of(rules)?;
     let id = world.create("Tea", amount).await?;
     world.settle();
-    let token = world.provider.token(twice(amount), Card::Approve).ok_or("the provider gives no token")?;
+    let token = world.provider().token(twice(amount), Card::Approve).ok_or("the provider gives no token")?;
     ear.learn_whole("a payer's token", token.expose_text().unwrap_or_default());
     let (_, asked) = world.way.counts();
     let charged = world.charge(id, token).await;
     world.settle();
-    let silent = world.way.counts().1 == asked && world.provider.books().is_empty();
+    let silent = world.way.counts().1 == asked && world.provider().books().is_empty();
     sheet.hold(case, charged.is_err() && silent, || format!("{charged:?}; asked: {}", !silent));
     let record = world.transaction(id).await?;
     let awaits = matches!(record.status, Status::AwaitingPayer { .. });

@@ -23,7 +23,8 @@ use crate::parts::digest::sha256;
 
 /// The way.
 pub(super) struct Way {
-    provider: Arc<dyn Provider>,
+    /// `None`: nobody listens there.
+    provider: Mutex<Option<Arc<dyn Provider>>>,
     clock: VirtualClock,
     state: Mutex<State>,
     /// Requests that wait for time to pass, or for the end of the engine.
@@ -50,7 +51,17 @@ struct State {
 impl Way {
     pub fn new(provider: Arc<dyn Provider>, clock: VirtualClock) -> Arc<Self> {
         let (held, sent, fetched) = (Arc::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let provider = Mutex::new(Some(provider));
         Arc::new(Self { provider, clock, state: Mutex::default(), held, sent, fetched })
+    }
+
+    /// The provider at its end from now on; `None`: nobody listens there, and nothing arrives.
+    pub fn leads_to(&self, provider: Option<Arc<dyn Provider>>) {
+        *self.provider.lock().unwrap_or_else(PoisonError::into_inner) = provider;
+    }
+
+    fn provider(&self) -> Option<Arc<dyn Provider>> {
+        self.provider.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Plans a fault for the next `times` calls of that kind about the order of that subject.
@@ -186,7 +197,9 @@ async fn carry(
     limits: SendLimits,
     fault: Option<(Fault, String)>,
 ) -> Result<HttpReply, SendFailure> {
-    let client = way.provider.client();
+    let nobody = || SendFailure::NotSent("nobody listens there".to_owned());
+    let provider = way.provider().ok_or_else(nobody)?;
+    let client = provider.client();
     let Some((fault, number)) = fault else { return client.send(request, limits).await };
     match fault {
         Fault::CrashBefore => {
@@ -213,7 +226,7 @@ async fn carry(
         | Fault::Html
         | Fault::Cut
         | Fault::Changed
-        | Fault::Signer(_) => struck(&*way.provider, &number, request, limits, fault).await,
+        | Fault::Signer(_) => struck(&*provider, &number, request, limits, fault).await,
     }
 }
 

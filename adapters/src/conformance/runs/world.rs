@@ -33,23 +33,37 @@ const LOOK_WAIT: Duration = Duration::from_micros(30);
 pub(super) struct World {
     adapter: Arc<dyn Adapter>,
     pub ear: Arc<Ear>,
-    pub provider: Arc<dyn Provider>,
+    /// `None`: it is stopped.
+    provider: Option<Arc<dyn Provider>>,
     pub way: Arc<Way>,
     pub clock: VirtualClock,
     pub rules: CodeManifest,
     store: Arc<MemoryStore>,
     engine: Option<Engine>,
+    /// How often an engine or a provider was started: each has randomness of its own.
     starts: u64,
+    seed: u64,
     pub scope: Scope,
     account: AccountId,
 }
 
 impl World {
     pub async fn new(candidate: &dyn Candidate, rules: &CodeManifest, ear: &Arc<Ear>) -> Result<Self, String> {
+        Self::on(candidate, rules, ear, Ledger::memory(), 7).await
+    }
+
+    /// The same with the provider on other books, and with randomness of its own: what one provider drew as a secret is
+    /// nothing that another may say aloud.
+    pub async fn on(
+        candidate: &dyn Candidate,
+        rules: &CodeManifest,
+        ear: &Arc<Ear>,
+        ledger: Ledger,
+        seed: u64,
+    ) -> Result<Self, String> {
         let clock = VirtualClock::at(Timestamp::from_millis(BEGINS_AT_MS));
-        let entropy = Arc::new(SeededEntropy::new(7));
-        let stage = Stage { clock: Arc::new(clock.clone()), entropy, ledger: Ledger::memory() };
-        let provider = candidate.open(stage)?;
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let provider = candidate.open(Stage { clock: Arc::new(clock.clone()), entropy, ledger })?;
         let heard = Heard { inner: candidate.adapter(), ear: Arc::clone(ear) };
         let way = Way::new(Arc::clone(&provider), clock.clone());
         let adapter: Arc<dyn Adapter> = Arc::new(Seen { inner: Arc::new(heard), way: Arc::clone(&way) });
@@ -58,13 +72,14 @@ impl World {
         let mut world = Self {
             adapter,
             ear: Arc::clone(ear),
-            provider,
+            provider: Some(provider),
             way,
             clock,
             rules: rules.clone(),
             store: Arc::new(MemoryStore::new()),
             engine: None,
             starts: 0,
+            seed,
             scope: nobody,
             account: maxpay_engine::model::RawId([0; 12]).into(),
         };
@@ -77,6 +92,26 @@ impl World {
     pub fn restart(&mut self) -> Result<(), String> {
         self.engine = None;
         self.start()
+    }
+
+    /// The provider is stopped, and what the engine sends reaches nobody.
+    pub fn stop_provider(&mut self) {
+        self.way.leads_to(None);
+        self.provider = None;
+    }
+
+    /// Another provider goes on from the books of the one that was stopped.
+    pub fn start_provider(&mut self, candidate: &dyn Candidate, ledger: Ledger) -> Result<(), String> {
+        self.starts += 1;
+        let entropy = Arc::new(SeededEntropy::new(self.seed + self.starts));
+        let provider = candidate.open(Stage { clock: Arc::new(self.clock.clone()), entropy, ledger })?;
+        self.way.leads_to(Some(Arc::clone(&provider)));
+        self.provider = Some(provider);
+        Ok(())
+    }
+
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        self.provider.as_ref().expect("a run that stops it asks nothing of it until it is started again")
     }
 
     /// The engine dies, and another one begins that has never heard of anything.
@@ -113,7 +148,7 @@ impl World {
             label: "Exam".to_owned(),
             priority: 0,
             weight: 1,
-            settings: AccountSettings(self.provider.settings(Merchant::First)),
+            settings: AccountSettings(self.provider().settings(Merchant::First)),
         };
         self.account = self.engine().create_account(self.scope, account, None).await?.account.id;
         Ok(())
@@ -189,7 +224,9 @@ impl World {
         while !left.is_zero() {
             let now = step.min(left);
             self.clock.advance(now);
-            self.provider.tick();
+            if let Some(provider) = &self.provider {
+                provider.tick();
+            }
             self.settle();
             left = left.saturating_sub(now);
             steps += 1;

@@ -14,8 +14,8 @@ use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value};
 
 use super::planted::copied;
-use crate::conformance::{self, Lack, Provider, Stage};
-use crate::simulator::Ledger;
+use crate::conformance::{self, Lack, Provider, Stage, rotations};
+use crate::simulator::{Changes, Ledger};
 
 /// What is bent.
 #[derive(Clone, Copy)]
@@ -44,6 +44,8 @@ pub enum Bend {
     Anonymous,
     /// The provider keeps nothing in its ledger.
     Forgets,
+    /// The provider keeps everything but that its keys were changed.
+    ForgetsKeys,
 }
 
 /// A candidate with something bent, for one code.
@@ -79,6 +81,11 @@ impl conformance::Candidate for Bent {
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
         let ledger = if matches!(self.bend, Bend::Forgets) { Ledger::memory() } else { stage.ledger };
+        if matches!(self.bend, Bend::ForgetsKeys) {
+            let mut changes = Changes::default();
+            changes.remove(rotations::KEY.to_owned());
+            ledger.commit(changes).map_err(|why| why.to_string())?;
+        }
         self.inner.open(Stage { ledger, ..stage })
     }
 }

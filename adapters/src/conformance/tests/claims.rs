@@ -8,6 +8,7 @@ use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, Paid, RefundI
 use maxpay_engine::model::{Intent, Money, NamedAction};
 
 use super::bent::{Bend, Bent};
+use super::runs::reopened::Keys;
 use super::{Candidate, Ear, PARTS, Report, Sheet, codes, runs, runtime, sit};
 use crate::alipay::simulator::{AlipayCandidate, KeyMode};
 use crate::applepay::simulator::ApplePayCandidate;
@@ -194,6 +195,36 @@ fn what_an_engine_does_wrong_with_new_keys_and_tokens_is_found() {
         });
         let report = Report { candidate: candidate.name(), rows: sheet.rows };
         assert!(report.failures().any(|row| row.case.contains(case)), "{case}: {ran:?}\n{report}");
+    }
+}
+
+#[test]
+fn a_provider_that_forgets_in_the_middle_of_traffic_is_found() {
+    // One that comes back without its books, or without its new keys, fails what an engine had under way there, and
+    // what it fails is about just that.
+    let table = [
+        (wechat(), "wx_native", Bend::Forgets, Keys::Old, "that was open, paid and told of is paid once", false),
+        (sandbox(), "wx_native", Bend::Forgets, Keys::Old, "whose create was not answered", false),
+        (applepay(), "apple_pay", Bend::Forgets, Keys::Old, "whose charge was not answered", false),
+        (sandbox(), "wx_native", Bend::ForgetsKeys, Keys::New, "an account's settings are as before", true),
+        (unionpay(), "unipay_app", Bend::ForgetsKeys, Keys::New, "an account's settings are as before", true),
+    ];
+    for (inner, code, bend, keys, case, old_keys_pass) in table {
+        let candidate = Bent { inner, code, bend };
+        let rules = codes(&candidate).remove(0);
+        let examined = |keys| {
+            let mut sheet = Sheet::new("engine", None);
+            let ear = Arc::new(Ear::default());
+            let ran = runtime().block_on(runs::reopened::examine(&candidate, &rules, &ear, &mut sheet, keys));
+            (ran, Report { candidate: candidate.name(), rows: sheet.rows })
+        };
+        let (ran, report) = examined(keys);
+        let found = ran.is_err() || report.failures().any(|row| row.case.contains(case));
+        assert!(found, "{case}: {ran:?}\n{report}");
+        if old_keys_pass {
+            let (ran, report) = examined(Keys::Old);
+            assert!(ran.is_ok() && report.is_passed(), "{case}: {ran:?}\n{report}");
+        }
     }
 }
 

@@ -1,18 +1,19 @@
 //! The simulated provider as the exam sees it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
+use maxpay_engine::clock::Entropy;
 use maxpay_engine::model::{Money, NamedAction, PayerAction, Timestamp};
 use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
 use serde_json::{Map, Value, json};
 
 use crate::conformance::{
     About, BookOrder, BookPayment, BookRefund, BookState, Candidate, Card, Feature, Lack, Merchant, Play, Provider,
-    Seal, Stage,
+    Seal, Stage, rotated, rotations,
 };
 use crate::parts::digest::sha256;
 use crate::sandbox::Sandbox;
@@ -55,12 +56,13 @@ impl Candidate for SandboxCandidate {
             base_url: IN_PROCESS.to_owned(),
             ledger: stage.ledger,
             clock: stage.clock,
-            entropy: stage.entropy,
+            entropy: Arc::clone(&stage.entropy),
             sealer: Arc::new(Sealer::new(&key)),
         });
-        let examined = Examined { simulator: simulator.map_err(|why| why.to_string())?, state: Mutex::default() };
+        let simulator = simulator.map_err(|why| why.to_string())?;
+        let examined = Examined { simulator, entropy: stage.entropy };
         for merchant in [Merchant::First, Merchant::Other] {
-            examined.enrol(merchant, 0).map_err(|why| why.to_string())?;
+            examined.enrol(merchant).map_err(|why| why.to_string())?;
         }
         Ok(Arc::new(examined))
     }
@@ -68,24 +70,19 @@ impl Candidate for SandboxCandidate {
 
 struct Examined {
     simulator: Arc<Simulator>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// How often the keys of the first merchant were changed.
-    rotations: u32,
-    tokens: u32,
+    /// For tokens.
+    entropy: Arc<dyn Entropy>,
 }
 
 impl Examined {
-    fn enrol(&self, merchant: Merchant, rotations: u32) -> Result<(), super::EnrolError> {
-        let secret = |name| Secret::from_text(&secret(merchant, name, rotations));
+    fn enrol(&self, merchant: Merchant) -> Result<(), super::EnrolError> {
+        let secret = |name| Secret::from_text(&secret(merchant, name, self.rotations(merchant)));
         self.simulator.enrol(merchant_id(merchant), secret("secret"), Some(secret("notify")))
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Only the first merchant's keys are changed.
+    fn rotations(&self, merchant: Merchant) -> u32 {
+        if merchant == Merchant::First { rotations(&self.simulator.ledger) } else { 0 }
     }
 
     fn told(&self, number: &str) -> Option<(AnswerBody, bool)> {
@@ -105,7 +102,7 @@ impl Examined {
 
 impl Provider for Examined {
     fn settings(&self, merchant: Merchant) -> Map<String, Value> {
-        let rotations = if merchant == Merchant::First { self.state().rotations } else { 0 };
+        let rotations = self.rotations(merchant);
         let settings = json!({
             "merchant_id": merchant_id(merchant),
             "base_url": IN_PROCESS,
@@ -137,18 +134,14 @@ impl Provider for Examined {
     }
 
     fn token(&self, _amount: Money, card: Card) -> Option<Secret> {
-        let count = {
-            let mut state = self.state();
-            state.tokens += 1;
-            state.tokens
-        };
         let card = match card {
             Card::Approve => "approve",
             Card::Decline => "decline",
             Card::Undecided => "processing",
         };
-        let transaction_id = hex::encode(sha256(format!("token {count}").as_bytes()));
-        let token = json!({ "version": "SANDBOX_v1", "transaction_id": transaction_id, "card": card });
+        let mut transaction_id = [0; 32];
+        self.entropy.fill(&mut transaction_id);
+        let token = json!({ "version": "SANDBOX_v1", "transaction_id": hex::encode(transaction_id), "card": card });
         Some(Secret::from_text(&token.to_string()))
     }
 
@@ -184,9 +177,8 @@ impl Provider for Examined {
     }
 
     fn rotate(&self) -> Option<Map<String, Value>> {
-        let rotations = self.state().rotations + 1;
-        self.enrol(Merchant::First, rotations).ok()?;
-        self.state().rotations = rotations;
+        rotated(&self.simulator.ledger)?;
+        self.enrol(Merchant::First).ok()?;
         Some(self.settings(Merchant::First))
     }
 

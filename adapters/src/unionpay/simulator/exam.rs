@@ -1,6 +1,6 @@
 //! The simulated UnionPay as the exam sees it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::conformance::{
     About, BookOrder, BookPayment, BookRefund, BookState, Candidate, Feature, Lack, Merchant, Play, Provider, Seal,
-    Stage,
+    Stage, rotated, rotations,
 };
 use crate::simulator::FaultPlan;
 use crate::unionpay::UnionPay;
@@ -88,14 +88,13 @@ impl Candidate for UnionPayCandidate {
         };
         enrol(FIRST, 0)?;
         enrol(OTHER, 2)?;
-        Ok(Arc::new(Examined { simulator, keys, rotated: Mutex::new(false) }))
+        Ok(Arc::new(Examined { simulator, keys }))
     }
 }
 
 struct Examined {
     simulator: Arc<Simulator>,
     keys: &'static Keys,
-    rotated: Mutex<bool>,
 }
 
 impl Examined {
@@ -136,7 +135,7 @@ impl Examined {
 
 impl Provider for Examined {
     fn settings(&self, merchant: Merchant) -> Map<String, Value> {
-        let rotated = *self.rotated.lock().unwrap_or_else(PoisonError::into_inner);
+        let rotated = rotations(&self.simulator.ledger) > 0;
         let (merchant_id, index) = match merchant {
             Merchant::First => (FIRST, usize::from(rotated)),
             Merchant::Other => (OTHER, 2),
@@ -208,7 +207,7 @@ impl Provider for Examined {
     fn rotate(&self) -> Option<Map<String, Value>> {
         self.simulator.rotate().ok()?;
         self.simulator.enrol(FIRST, &self.keys.merchants[1].certificate).ok()?;
-        *self.rotated.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        rotated(&self.simulator.ledger)?;
         Some(self.settings(Merchant::First))
     }
 

@@ -1,6 +1,6 @@
 //! The simulated provider as the exam sees it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::conformance::{
     About, BookOrder, BookPayment, BookRefund, BookState, Candidate, Feature, Lack, Merchant, Play, Provider, Seal,
-    Stage,
+    Stage, rotated, rotations,
 };
 use crate::simulator::FaultPlan;
 use crate::wechat::WeChat;
@@ -64,17 +64,18 @@ impl Candidate for WeChatCandidate {
     }
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
+        let keys = provider_keys(rotations(&stage.ledger));
         let simulator = Simulator::open(SimulatorParts {
             base_url: IN_PROCESS.to_owned(),
             ledger: stage.ledger,
             clock: stage.clock,
             entropy: stage.entropy,
-            keys: provider_keys(),
+            keys,
         });
         for merchant in [Merchant::First, Merchant::Other] {
             simulator.enrol(enrolled(merchant));
         }
-        Ok(Arc::new(Examined { simulator, kind: self.0, rotations: Mutex::new(0) }))
+        Ok(Arc::new(Examined { simulator, kind: self.0 }))
     }
 }
 
@@ -94,9 +95,14 @@ fn pool() -> &'static Pool {
     })
 }
 
-/// What the provider begins with.
-pub(super) fn provider_keys() -> ProviderKeys {
-    ProviderKeys::new(pool().public.clone(), vec![pool().platform[0].clone()])
+/// The platform key after so many changes.
+fn platform(rotations: u32) -> KeyPair {
+    pool().platform[usize::from(rotations % 2 == 1)].clone()
+}
+
+/// What the provider signs with after so many changes.
+pub(super) fn provider_keys(rotations: u32) -> ProviderKeys {
+    ProviderKeys::new(pool().public.clone(), (0..=rotations).map(platform).collect())
 }
 
 pub(super) fn mchid(merchant: Merchant) -> &'static str {
@@ -138,7 +144,6 @@ fn enrolled(merchant: Merchant) -> Enrolled {
 struct Examined {
     simulator: Arc<Simulator>,
     kind: KeyKind,
-    rotations: Mutex<usize>,
 }
 
 impl Provider for Examined {
@@ -188,9 +193,7 @@ impl Provider for Examined {
     }
 
     fn rotate(&self) -> Option<Map<String, Value>> {
-        let mut rotations = self.rotations.lock().unwrap_or_else(PoisonError::into_inner);
-        *rotations += 1;
-        self.simulator.rotate(pool().platform[*rotations % 2].clone());
+        self.simulator.rotate(platform(rotated(&self.simulator.ledger)?));
         None
     }
 

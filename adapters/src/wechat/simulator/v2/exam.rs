@@ -1,6 +1,6 @@
 //! The simulated provider as the exam of v2 sees it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
@@ -8,7 +8,9 @@ use maxpay_engine::model::{PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
-use crate::conformance::{About, BookOrder, Candidate, Feature, Lack, Merchant, Play, Provider, Seal, Stage};
+use crate::conformance::{
+    About, BookOrder, Candidate, Feature, Lack, Merchant, Play, Provider, Seal, Stage, rotated, rotations,
+};
 use crate::simulator::FaultPlan;
 use crate::wechat::account::{APPID, BASE_URL, CERTIFICATE, MCHID, PRIVATE_KEY};
 use crate::wechat::v2::account::{API_KEY, HMAC, MD5, SIGN_TYPE};
@@ -67,9 +69,9 @@ impl Candidate for WeChatV2Candidate {
             ledger: stage.ledger,
             clock: stage.clock,
             entropy: stage.entropy,
-            keys: provider_keys(),
+            keys: provider_keys(0),
         });
-        let examined = Examined { simulator, sign_type: self.0.name(), first: Mutex::new(vec![api_key(FIRST_KEY)]) };
+        let examined = Examined { simulator, sign_type: self.0.name() };
         for merchant in [Merchant::First, Merchant::Other] {
             examined.enrol(merchant);
         }
@@ -77,25 +79,26 @@ impl Candidate for WeChatV2Candidate {
     }
 }
 
-const FIRST_KEY: usize = 1;
-const OTHER_KEY: usize = 0;
+const FIRST_KEY: u32 = 1;
+const OTHER_KEY: u32 = 0;
 
 /// The API key of that number: 32 letters and digits.
-fn api_key(number: usize) -> String {
+fn api_key(number: u32) -> String {
     format!("a1b2c3d4e5f6g7h8i9j0k1l2m3n4{number:04}")
 }
 
 struct Examined {
     simulator: Arc<Simulator>,
     sign_type: &'static str,
-    /// The first merchant's API keys, newest first.
-    first: Mutex<Vec<String>>,
 }
 
 impl Examined {
+    /// Newest first.
     fn api_keys(&self, merchant: Merchant) -> Vec<String> {
         match merchant {
-            Merchant::First => self.first.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Merchant::First => {
+                (0..=rotations(&self.simulator.ledger)).rev().map(|it| api_key(FIRST_KEY + it)).collect()
+            }
             Merchant::Other => vec![api_key(OTHER_KEY)],
         }
     }
@@ -179,11 +182,7 @@ impl Provider for Examined {
     }
 
     fn rotate(&self) -> Option<Map<String, Value>> {
-        {
-            let mut keys = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = api_key(FIRST_KEY + keys.len());
-            keys.insert(0, next);
-        }
+        rotated(&self.simulator.ledger)?;
         self.enrol(Merchant::First);
         Some(self.settings(Merchant::First))
     }
