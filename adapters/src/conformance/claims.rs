@@ -1,6 +1,7 @@
 //! The part about claims that an order's life alone does not show: bounds at their ends, how late a create may leave, how
 //! long what the payer got is usable and an order is known, and what is claimed of accounts.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use maxpay_engine::channel::http::{HttpRequest, SendLimits};
@@ -220,6 +221,9 @@ async fn material(desk: &Desk<'_>, sheet: &mut Sheet) {
         sheet.hold("material verifies as long as it is kept", old, || "an answer needs other material".to_owned());
     }
     let case = "material that grew old is fetched anew";
+    if desk.material.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        return sheet.not_examined(case, "the account of this kind needs no material");
+    }
     let about = (None, None);
     let prepared = desk.with_context(4, about, &desk.account, |it| desk.adapter.prepare(&Call::Maintain, it));
     let Prepared::Send(request) = prepared else { return sheet.fail(case, "nothing is sent for it") };

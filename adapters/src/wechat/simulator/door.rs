@@ -71,7 +71,7 @@ impl Simulator {
     pub(super) fn answering(&self, headers: &[(String, String)]) -> (String, KeyPair) {
         let keys = self.keys();
         match header(headers, "wechatpay-serial") {
-            Some(wanted) if wanted.starts_with(KEY_ID_PREFIX) => (keys.public_key_id(), keys.public),
+            Some(wanted) if wanted.starts_with(KEY_ID_PREFIX) => keys.public_of(wanted),
             Some(_) | None => {
                 let newest = keys.newest();
                 (newest.serial.clone(), newest.clone())

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::FutureExt;
 use maxpay_engine::channel::http::HttpClient;
 use maxpay_engine::channel::{Acknowledgement, Adapter, RawNotification};
-use maxpay_engine::model::{PayerAction, Timestamp};
+use maxpay_engine::model::{ChannelCode, PayerAction, Timestamp};
 use maxpay_engine::secrets::Secret;
 use serde_json::{Map, Value, json};
 
@@ -34,6 +34,39 @@ pub enum KeyKind {
     Certificates,
     /// The public key, while notices still come under platform certificates.
     PublicKey,
+    /// Platform certificates, which give way to the public key in the middle of traffic (4012154180).
+    FirstPublicKey,
+    /// The public key alone, and then a second one beside it. No document tells how one public key of WeChat Pay's
+    /// follows another; that each has an id of its own, and that requests name it, lets them.
+    SecondPublicKey,
+    /// The same, and the first one is gone at once.
+    NextPublicKey,
+}
+
+impl KeyKind {
+    /// Whether there are public keys and no certificates, from the beginning on.
+    fn is_public_only(self) -> bool {
+        matches!(self, Self::SecondPublicKey | Self::NextPublicKey)
+    }
+
+    /// Whether an account has the public key after so many changes.
+    fn has_public(self, rotations: u32) -> bool {
+        match self {
+            Self::Certificates => false,
+            Self::FirstPublicKey => rotations > 0,
+            Self::PublicKey | Self::SecondPublicKey | Self::NextPublicKey => true,
+        }
+    }
+
+    /// What the provider signs with after so many changes.
+    fn keys(self, rotations: u32) -> ProviderKeys {
+        match self {
+            Self::Certificates | Self::PublicKey => provider_keys(rotations),
+            Self::FirstPublicKey => provider_keys(0),
+            Self::SecondPublicKey => ProviderKeys { public: (0..=rotations).map(public).collect(), ..provider_keys(0) },
+            Self::NextPublicKey => ProviderKeys { public: vec![public(rotations)], ..provider_keys(0) },
+        }
+    }
 }
 
 /// WeChat Pay v3, for the exam: once with each kind of keys.
@@ -45,11 +78,24 @@ impl Candidate for WeChatCandidate {
         match self.0 {
             KeyKind::Certificates => format!("{ADAPTER}, platform certificates"),
             KeyKind::PublicKey => format!("{ADAPTER}, public key"),
+            KeyKind::FirstPublicKey => format!("{ADAPTER}, platform certificates, then the public key"),
+            KeyKind::SecondPublicKey => format!("{ADAPTER}, public key, then a second one beside it"),
+            KeyKind::NextPublicKey => format!("{ADAPTER}, public key, then another one"),
         }
     }
 
     fn adapter(&self) -> Arc<dyn Adapter> {
         Arc::new(WeChat::new())
+    }
+
+    /// Which keys there are has nothing to do with the code: those that only change otherwise are examined with one.
+    fn codes(&self) -> Vec<ChannelCode> {
+        match self.0 {
+            KeyKind::Certificates | KeyKind::PublicKey => Vec::new(),
+            KeyKind::FirstPublicKey | KeyKind::SecondPublicKey | KeyKind::NextPublicKey => {
+                vec!["wx_native".parse().expect("a code")]
+            }
+        }
     }
 
     fn lacks(&self) -> Vec<Lack> {
@@ -64,16 +110,16 @@ impl Candidate for WeChatCandidate {
     }
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
-        let keys = provider_keys(rotations(&stage.ledger));
+        let rotations = rotations(&stage.ledger);
         let simulator = Simulator::open(SimulatorParts {
             base_url: IN_PROCESS.to_owned(),
             ledger: stage.ledger,
             clock: stage.clock,
             entropy: stage.entropy,
-            keys,
+            keys: self.0.keys(rotations),
         });
         for merchant in [Merchant::First, Merchant::Other] {
-            simulator.enrol(enrolled(merchant));
+            simulator.enrol(enrolled(merchant, self.0, rotations));
         }
         Ok(Arc::new(Examined { simulator, kind: self.0 }))
     }
@@ -81,7 +127,7 @@ impl Candidate for WeChatCandidate {
 
 /// Keys that every exam of this process shares: making them is slow.
 struct Pool {
-    public: KeyPair,
+    public: [KeyPair; 2],
     platform: [KeyPair; 2],
     merchants: [KeyPair; 2],
 }
@@ -89,7 +135,7 @@ struct Pool {
 fn pool() -> &'static Pool {
     static POOL: OnceLock<Pool> = OnceLock::new();
     POOL.get_or_init(|| Pool {
-        public: KeyPair::generate("public"),
+        public: [KeyPair::generate("public 1"), KeyPair::generate("public 2")],
         platform: [KeyPair::generate("platform 1"), KeyPair::generate("platform 2")],
         merchants: [KeyPair::generate(FIRST), KeyPair::generate(OTHER)],
     })
@@ -100,9 +146,14 @@ fn platform(rotations: u32) -> KeyPair {
     pool().platform[usize::from(rotations % 2 == 1)].clone()
 }
 
-/// What the provider signs with after so many changes.
+/// The public key after so many changes.
+fn public(rotations: u32) -> KeyPair {
+    pool().public[usize::from(rotations % 2 == 1)].clone()
+}
+
+/// What the provider signs with after so many changes of its platform key.
 pub(super) fn provider_keys(rotations: u32) -> ProviderKeys {
-    ProviderKeys::new(pool().public.clone(), (0..=rotations).map(platform).collect())
+    ProviderKeys::new(public(0), (0..=rotations).map(platform).collect())
 }
 
 pub(super) fn mchid(merchant: Merchant) -> &'static str {
@@ -130,14 +181,14 @@ fn api_v3_key(merchant: Merchant) -> String {
     format!("{}{}", mchid(merchant), "a1b2c3d4e5f6g7h8i9j0k1")
 }
 
-fn enrolled(merchant: Merchant) -> Enrolled {
+fn enrolled(merchant: Merchant, kind: KeyKind, rotations: u32) -> Enrolled {
     Enrolled {
         mchid: mchid(merchant).to_owned(),
         appids: vec![appid(merchant).to_owned()],
         api_keys: vec![key(merchant).clone()],
         api_v3_key: Secret::from_text(&api_v3_key(merchant)),
-        certificates: true,
-        notices_by_public_key: false,
+        certificates: !kind.is_public_only(),
+        notices_by_public_key: kind.is_public_only() || kind == KeyKind::FirstPublicKey && rotations > 0,
     }
 }
 
@@ -156,7 +207,7 @@ impl Provider for Examined {
             (account::CERTIFICATE): key(merchant).certificate_pem(),
             (account::API_V3_KEY): api_v3_key(merchant),
         });
-        if self.kind == KeyKind::PublicKey {
+        if self.kind.has_public(rotations(&self.simulator.ledger)) {
             let keys = self.simulator.keys();
             settings[account::PUBLIC_KEY] = keys.public_pem().into();
             settings[account::PUBLIC_KEY_ID] = keys.public_key_id().into();
@@ -193,8 +244,17 @@ impl Provider for Examined {
     }
 
     fn rotate(&self) -> Option<Map<String, Value>> {
-        self.simulator.rotate(platform(rotated(&self.simulator.ledger)?));
-        None
+        let rotations = rotated(&self.simulator.ledger)?;
+        match self.kind {
+            KeyKind::Certificates | KeyKind::PublicKey => {
+                self.simulator.rotate(platform(rotations));
+                return None;
+            }
+            KeyKind::FirstPublicKey => self.simulator.enrol(enrolled(Merchant::First, self.kind, rotations)),
+            KeyKind::SecondPublicKey => self.simulator.rotate_public(public(rotations), true),
+            KeyKind::NextPublicKey => self.simulator.rotate_public(public(rotations), false),
+        }
+        Some(self.settings(Merchant::First))
     }
 
     fn tick(&self) {

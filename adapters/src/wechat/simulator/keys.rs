@@ -156,10 +156,10 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// What the provider signs with: a public key with its id, and platform certificates, the newest last.
+/// What the provider signs with: public keys with their ids, and platform certificates, the newest last.
 #[derive(Debug, Clone)]
 pub struct ProviderKeys {
-    pub(super) public: KeyPair,
+    pub(super) public: Vec<KeyPair>,
     pub(super) platform: Vec<KeyPair>,
 }
 
@@ -171,23 +171,38 @@ impl ProviderKeys {
     #[must_use]
     pub fn new(public: KeyPair, platform: Vec<KeyPair>) -> Self {
         assert!(!platform.is_empty(), "the provider needs a platform certificate");
-        Self { public, platform }
+        Self { public: vec![public], platform }
     }
 
-    /// The id of the public key.
+    /// The id of the newest public key.
     #[must_use]
     pub fn public_key_id(&self) -> String {
-        let digits: String = self.public.serial.bytes().map(|byte| char::from(b'0' + byte % 10)).collect();
-        format!("PUB_KEY_ID_0{digits}")
+        id_of(self.newest_public())
     }
 
-    /// The public key as PEM, for the account's settings.
+    /// The newest public key as PEM, for the account's settings.
     #[must_use]
     pub fn public_pem(&self) -> &str {
-        self.public.public_pem()
+        self.newest_public().public_pem()
+    }
+
+    /// The public key of that id; the newest, if there is none of it (any more).
+    pub(super) fn public_of(&self, id: &str) -> (String, KeyPair) {
+        let key = self.public.iter().find(|key| id_of(key) == id).unwrap_or_else(|| self.newest_public());
+        (id_of(key), key.clone())
+    }
+
+    pub(super) fn newest_public(&self) -> &KeyPair {
+        self.public.last().expect("there is a public key from the beginning on")
     }
 
     pub(super) fn newest(&self) -> &KeyPair {
         self.platform.last().expect("there is a platform key from the beginning on")
     }
+}
+
+/// The id of a public key.
+fn id_of(key: &KeyPair) -> String {
+    let digits: String = key.serial.bytes().map(|byte| char::from(b'0' + byte % 10)).collect();
+    format!("PUB_KEY_ID_0{digits}")
 }

@@ -141,6 +141,16 @@ impl Simulator {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).platform.push(newest);
     }
 
+    /// Signs with a new public key from now on. With `beside`, the ones before it still sign answers to requests that name
+    /// them in `Wechatpay-Serial`; otherwise they are gone, and such a request is answered under the new one.
+    pub fn rotate_public(&self, newest: KeyPair, beside: bool) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !beside {
+            keys.public.clear();
+        }
+        keys.public.push(newest);
+    }
+
     /// Plans what becomes of the next refund that has no plan yet.
     pub fn plan_refund(&self, plan: RefundPlan) {
         self.refund_plans.lock().unwrap_or_else(PoisonError::into_inner).push_back(plan);

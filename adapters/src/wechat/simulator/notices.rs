@@ -137,7 +137,7 @@ impl Simulator {
         };
         let body = serde_json::to_vec(&body).expect("a struct of texts and numbers");
         let (serial, key) = if merchant.notices_by_public_key {
-            (keys.public_key_id(), &keys.public)
+            (keys.public_key_id(), keys.newest_public())
         } else {
             (keys.newest().serial.clone(), keys.newest())
         };

@@ -15,6 +15,14 @@ fn it_passes_the_exam_with_the_public_key() {
 }
 
 #[test]
+fn it_passes_the_exam_with_public_keys_that_come_and_go() {
+    // The public key comes in the place of certificates, beside an older one, and in the place of it.
+    for kind in [KeyKind::FirstPublicKey, KeyKind::SecondPublicKey, KeyKind::NextPublicKey] {
+        examine(&WeChatCandidate(kind)).assert_passed();
+    }
+}
+
+#[test]
 fn v2_passes_the_exam_with_hmac() {
     // The older dialect, whose API key is changed in the middle.
     examine(&WeChatV2Candidate(SignType::HmacSha256)).assert_passed();
