@@ -253,6 +253,15 @@ async fn rotated(desk: &Desk<'_>, sheet: &mut Sheet, order: &Order) {
         let Ok(reply) = desk.send(request).await else { continue };
         let outcome = desk.read_as(&call, order, &reply, account).outcome;
         let paid = matches!(outcome, Outcome::Succeeded(_)) || desk.needs_material(&call, order, &reply, account);
-        sheet.hold(format!("a query under the {what} key is answered"), paid, || shortly(&outcome));
+        let case = format!("a query under the {what} key is answered");
+        match desk.lacks(Feature::OldKeys).filter(|_| what == "old") {
+            Some(_) if paid => sheet.fail(case, "it is said to be lacking and is there"),
+            Some(why) => {
+                let open = matches!(outcome, Outcome::Unknown(_));
+                sheet.hold("a query under the old key settles nothing", open, || shortly(&outcome));
+                sheet.lacking(case, why);
+            }
+            None => sheet.hold(case, paid, || shortly(&outcome)),
+        }
     }
 }

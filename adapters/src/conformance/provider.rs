@@ -252,6 +252,9 @@ pub enum Feature {
     Busy,
     /// [`Provider::rotate`].
     Rotation,
+    /// Answers that an account with old keys can read, once they were changed: until the new ones are saved it has to ask
+    /// again.
+    OldKeys,
     /// [`Candidate::open`] on the books of another: the simulator keeps something elsewhere.
     Reopening,
     /// [`Provider::token`]: tokens do not say how much, so that one is as good as another.

@@ -100,13 +100,17 @@ impl Candidate for WeChatCandidate {
 
     fn lacks(&self) -> Vec<Lack> {
         let lack = |feature, why| Lack { feature, code: None, why };
-        vec![
+        let mut lacks = vec![
             lack(Feature::Decline, "a declined try leaves an order NOTPAY and is not told of (4012791856)"),
             lack(
                 Feature::AnswerEcho,
                 "an order's answer is its handle, and a close's is empty (4012791856, 4012791860)",
             ),
-        ]
+        ];
+        if self.0 == KeyKind::NextPublicKey {
+            lacks.push(lack(Feature::OldKeys, "a public key is not downloaded: it is saved, or it is not known"));
+        }
+        lacks
     }
 
     fn open(&self, stage: Stage) -> Result<Arc<dyn Provider>, String> {
