@@ -221,12 +221,12 @@ async fn material(desk: &Desk<'_>, sheet: &mut Sheet) {
         sheet.hold("material verifies as long as it is kept", old, || "an answer needs other material".to_owned());
     }
     let case = "material that grew old is fetched anew";
-    if desk.material.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-        return sheet.not_examined(case, "the account of this kind needs no material");
-    }
     let about = (None, None);
     let prepared = desk.with_context(4, about, &desk.account, |it| desk.adapter.prepare(&Call::Maintain, it));
     let Prepared::Send(request) = prepared else { return sheet.fail(case, "nothing is sent for it") };
+    if desk.material.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        return sheet.not_examined(case, "the account of this kind needs no material");
+    }
     match desk.send(request).await {
         Ok(reply) => {
             let read = desk.with_context(4, about, &desk.account, |context| {

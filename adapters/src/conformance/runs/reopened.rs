@@ -116,10 +116,10 @@ async fn wrong(world: &World, id: TransactionId, paid: bool) -> Result<Option<St
         let open = rows.iter().any(|row| matches!(row.state, BookState::Open | BookState::Processing));
         matches!(record.status, Status::Closed { .. }) && payments.is_empty() && !open
     };
-    let states: Vec<_> = rows.iter().map(|row| row.state).collect();
+    let books: Vec<_> = rows.iter().map(|row| row.state).collect();
     let text = || {
         let (status, receipts) = (status_text(&record.status), record.receipts.len());
-        format!("{status}, {receipts} receipts; the books {states:?} with {} payments", payments.len())
+        format!("{status}, {receipts} receipts; the books {books:?} with {} payments", payments.len())
     };
     Ok((!fits).then(text))
 }
