@@ -19,6 +19,8 @@ mod provider;
 mod rows;
 mod rules;
 mod service;
+#[cfg(feature = "conformance")]
+mod stock;
 pub mod v2;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,11 +38,13 @@ use rows::Order;
 
 pub use client::SimulatorClient;
 #[cfg(feature = "conformance")]
-pub use exam::{KeyKind, WeChatCandidate};
+pub use exam::WeChatCandidate;
 pub use keys::{KeyPair, ProviderKeys};
 pub use payer::{PayerCommand, PayerError, PayerReport};
 pub use rows::{LedgerRow, OrderState, RefundState};
 pub use service::SIMULATION;
+#[cfg(feature = "conformance")]
+pub use stock::KeyKind;
 
 /// The base address of a simulator in process. `.invalid` never resolves, so nothing can leave by mistake.
 pub const IN_PROCESS: &str = "http://wechat.invalid";

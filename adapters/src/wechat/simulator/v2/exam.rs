@@ -17,7 +17,8 @@ use crate::wechat::v2::account::{API_KEY, HMAC, MD5, SIGN_TYPE};
 use crate::wechat::v2::signature::{Fields, sign};
 use crate::wechat::v2::{ADAPTER, WeChatV2};
 
-use super::super::exam::{appid, books, key, mchid, opened, played, provider_keys, queued, sent, tick};
+use super::super::exam::{books, opened, played, queued, sent, tick};
+use super::super::stock::{appid, key, mchid, provider_keys};
 use super::super::{IN_PROCESS, Simulator, SimulatorClient, SimulatorParts};
 use super::notices::{Content, text};
 use super::{Merchant as Enrolled, is_acknowledged};
