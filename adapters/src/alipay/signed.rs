@@ -1,6 +1,6 @@
 //! The texts that are signed: of a request, of an answer, of a notification.
 
-use crate::parts::canonical::percent_encoded;
+use crate::parts::canonical;
 
 /// Deepest nesting of an answer.
 const DEPTH_MAX: usize = 32;
@@ -20,14 +20,21 @@ pub(super) fn notice_text(pairs: &[(String, String)], with_empty: bool) -> Strin
 fn joined<'p>(pairs: impl Iterator<Item = &'p (String, String)>) -> String {
     let mut sorted: Vec<_> = pairs.collect();
     sorted.sort();
-    sorted.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    let mut text = String::new();
+    for (name, value) in sorted {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(name);
+        text.push('=');
+        text.push_str(value);
+    }
+    text
 }
 
 /// The pairs as a query or form, in the order of their names.
 pub(super) fn query_text(pairs: &[(String, String)]) -> String {
-    let mut sorted = pairs.to_vec();
-    sorted.sort();
-    sorted.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect::<Vec<_>>().join("&")
+    canonical::signing_text(pairs)
 }
 
 /// An answer, taken apart without being understood: what is signed is a part of it as it was sent, because spacing and

@@ -1,34 +1,42 @@
 //! Named values as one text: in a fixed order, and as the query of an address.
 
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `key=value` pairs in alphabetical order of their keys, values percent-encoded, joined by `&`: the same pairs give
 /// the same text, and two different sets of pairs never do.
 #[must_use]
 pub fn signing_text(pairs: &[(String, String)]) -> String {
-    let mut sorted = pairs.to_vec();
+    let mut sorted: Vec<_> = pairs.iter().collect();
     sorted.sort();
-    query(&sorted)
+    written(sorted)
 }
 
 /// Percent-encodes every byte but letters, digits, `-`, `.`, `_` and `~`.
 #[must_use]
 pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a string takes any text");
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// The pairs as a query, in the order given, values percent-encoded.
 #[must_use]
 pub fn query(pairs: &[(String, String)]) -> String {
-    pairs.iter().map(|(key, value)| format!("{key}={}", percent_encoded(value))).collect::<Vec<_>>().join("&")
+    written(pairs)
+}
+
+fn written<'p>(pairs: impl IntoIterator<Item = &'p (String, String)>) -> String {
+    let mut text = String::new();
+    for (key, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(key);
+        text.push('=');
+        text.extend(utf8_percent_encode(value, RESERVED));
+    }
+    text
 }
 
 /// Reads a query or a form body. Total: what is not encoded stands for itself.

@@ -49,8 +49,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, String> + Send + 'static,
 {
-    let caught = move |_: &dyn crate::store::Store| catch_unwind(AssertUnwindSafe(work));
-    match inner.reader.run(caught).await? {
+    match inner.reader.compute(move || catch_unwind(AssertUnwindSafe(work))).await? {
         Ok(answer) => answer.map_err(Error::Internal),
         Err(_) => Err(Error::Internal("the adapter panicked".to_owned())),
     }

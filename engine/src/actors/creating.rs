@@ -22,7 +22,7 @@ impl Keeper {
         if self.held.is_some() {
             return Err(Failure::Refused(Error::Internal("the record is there already".to_owned())));
         }
-        let Creation { draft, made_at, first, route, strict, idempotency } = creation;
+        let Creation { draft, made_at, first, route, strict, idempotency, mut standing } = creation;
         let account = account_of(&self.inner, draft.account_id).await?;
         let policy = self.policy(draft.app_id).await?;
         for _ in 0..RETRIES {
@@ -30,8 +30,13 @@ impl Keeper {
                 Claimed::Before(id) => return Ok(Settled::Other(TransactionId(id))),
                 Claimed::New(claim) => claim,
             };
-            let bill_key = keys::bill(draft.app_id, draft.mode, &draft.bill_num);
-            let (bill, bill_seen) = self.inner.reader.record::<Bill>(bill_key).await?;
+            // The commit finds out whether what was looked at before still stands.
+            let (bill, bill_seen) = if let Some(standing) = standing.take() {
+                standing
+            } else {
+                let key = keys::bill(draft.app_id, draft.mode, &draft.bill_num);
+                self.inner.reader.record::<Bill>(key).await?
+            };
             match self.bill_decision(bill.as_ref(), &draft, strict).await? {
                 BillDecision::New => {}
                 BillDecision::Reuse(id) => return Ok(Settled::Other(id)),

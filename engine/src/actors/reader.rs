@@ -1,9 +1,11 @@
 //! Blocking work off the caller and off the arbiters: store reads, sealing, signing.
 //!
-//! Waking a thread costs more than reading a row that is in memory. So short reads queue up for few threads that take one
-//! after the other: the more there are, the fewer wakes each of them costs.
+//! Waking a thread costs more than reading a row that is in memory, and signatures on more threads than cores only take
+//! turns with one another. So short reads, and the work of adapters, queue up for few threads that take one after the
+//! other: the more there are, the fewer wakes each of them costs.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,10 +19,12 @@ use crate::store::{RowKey, Seq, Store};
 
 /// So many pieces of work may wait or run.
 const WAITING_MAX: usize = 8_192;
-/// So many short reads may wait for each thread that reads; with more, another one joins in: the disk is slow.
-const WAITING_PER_LANE: usize = 4;
-/// Threads that take short reads at once.
-const LANES_MAX: usize = 8;
+/// With more short reads than that for each thread that reads, another one joins in: the disk is slow.
+const SHORT: LaneRule = LaneRule { at_least: 1, waiting_per_lane: 4, lanes_max: 8 };
+/// Adapters compute and do not wait, so a thread a core is enough for them; more join in because one that waits after all
+/// must not stop the others.
+const COMPUTING_WAITING_PER_LANE: usize = 16;
+const COMPUTING_LANES_MAX: usize = 16;
 
 /// A bounded pool for work that may block.
 #[derive(Clone)]
@@ -28,56 +32,75 @@ pub(crate) struct Reader {
     runtime: Handle,
     store: Arc<dyn Store>,
     permits: Arc<Semaphore>,
-    short: Arc<ShortReads>,
+    short: Arc<Lanes>,
+    computing: Arc<Lanes>,
 }
 
-type ShortRead = Box<dyn FnOnce(&dyn Store) + Send>;
+type Turn = Box<dyn FnOnce(&dyn Store) + Send>;
 
-/// Short reads that wait, and how many threads take them.
-#[derive(Default)]
-struct ShortReads(Mutex<Queue>);
+/// How many threads take turns.
+#[derive(Debug, Clone, Copy)]
+struct LaneRule {
+    /// So many as soon as there is something for each.
+    at_least: usize,
+    /// Beyond them another one for each so many that wait.
+    waiting_per_lane: usize,
+    lanes_max: usize,
+}
+
+/// Turns that wait, and how many threads take them.
+struct Lanes {
+    rule: LaneRule,
+    queue: Mutex<Queue>,
+}
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<ShortRead>,
+    waiting: VecDeque<Turn>,
     lanes: usize,
 }
 
-impl ShortReads {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Lanes {
+    fn new(rule: LaneRule) -> Arc<Self> {
+        Arc::new(Self { rule, queue: Mutex::default() })
     }
 
-    /// Has `read` wait. `Some`: to be run on a thread that may block.
-    fn add(self: &Arc<Self>, read: ShortRead) -> Result<Option<Lane>, Error> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `turn` wait. `Some`: to be run on a thread that may block.
+    fn add(self: &Arc<Self>, turn: Turn) -> Result<Option<Lane>, Error> {
         let mut queue = self.queue();
         if queue.waiting.len() >= WAITING_MAX {
             return Err(Error::Busy);
         }
-        queue.waiting.push_back(read);
-        if queue.waiting.len() <= queue.lanes * WAITING_PER_LANE || queue.lanes >= LANES_MAX {
+        queue.waiting.push_back(turn);
+        let LaneRule { at_least, waiting_per_lane, lanes_max } = self.rule;
+        let enough = queue.lanes >= at_least && queue.waiting.len() <= queue.lanes * waiting_per_lane;
+        if enough || queue.lanes >= lanes_max {
             return Ok(None);
         }
         queue.lanes += 1;
-        Ok(Some(Lane { reads: Arc::clone(self), ended: false }))
+        Ok(Some(Lane { lanes: Arc::clone(self), ended: false }))
     }
 }
 
-/// One thread's turn at the short reads. It ends when none waits.
+/// One thread that takes turns. It ends when none waits.
 struct Lane {
-    reads: Arc<ShortReads>,
+    lanes: Arc<Lanes>,
     ended: bool,
 }
 
 impl Lane {
     fn run(mut self, store: &dyn Store) {
         loop {
-            while let Some(read) = self.next() {
-                read(store);
+            while let Some(turn) = self.next() {
+                turn(store);
             }
             // Those who could run now, and cannot for this thread, may ask for more at once.
             std::thread::yield_now();
-            let mut queue = self.reads.queue();
+            let mut queue = self.lanes.queue();
             if queue.waiting.is_empty() {
                 queue.lanes -= 1;
                 self.ended = true;
@@ -86,8 +109,8 @@ impl Lane {
         }
     }
 
-    fn next(&self) -> Option<ShortRead> {
-        self.reads.queue().waiting.pop_front()
+    fn next(&self) -> Option<Turn> {
+        self.lanes.queue().waiting.pop_front()
     }
 }
 
@@ -95,7 +118,7 @@ impl Drop for Lane {
     /// One that never ran, because the runtime has ended, must leave nobody waiting.
     fn drop(&mut self) {
         if !self.ended {
-            let mut queue = self.reads.queue();
+            let mut queue = self.lanes.queue();
             queue.lanes -= 1;
             if queue.lanes == 0 {
                 queue.waiting.clear();
@@ -106,7 +129,18 @@ impl Drop for Lane {
 
 impl Reader {
     pub fn new(runtime: Handle, store: Arc<dyn Store>) -> Self {
-        Self { runtime, store, permits: Arc::new(Semaphore::new(WAITING_MAX)), short: Arc::default() }
+        let computing = LaneRule {
+            at_least: std::thread::available_parallelism().map_or(1, NonZero::get).min(COMPUTING_LANES_MAX),
+            waiting_per_lane: COMPUTING_WAITING_PER_LANE,
+            lanes_max: COMPUTING_LANES_MAX,
+        };
+        Self {
+            runtime,
+            store,
+            permits: Arc::new(Semaphore::new(WAITING_MAX)),
+            short: Lanes::new(SHORT),
+            computing: Lanes::new(computing),
+        }
     }
 
     /// Runs `work` on a thread that may block.
@@ -152,12 +186,38 @@ impl Reader {
         T: Send + 'static,
         F: FnOnce(&dyn Store) -> T + Send + 'static,
     {
+        self.take_turn(&self.short, read).await
+    }
+
+    /// Computes, and waits for nothing: others wait behind it.
+    ///
+    /// # Errors
+    /// As [`Reader::run`].
+    pub async fn compute<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let work = move |_: &dyn Store| {
+            let answer = work();
+            drop(permit);
+            answer
+        };
+        self.take_turn(&self.computing, work).await
+    }
+
+    async fn take_turn<T, F>(&self, lanes: &Arc<Lanes>, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store) -> T + Send + 'static,
+    {
         let (sender, answer) = oneshot::channel();
-        let lane = self.short.add(Box::new(move |store| {
+        let lane = lanes.add(Box::new(move |store| {
             // A panic is the affair of who asked; those behind it still want their turn.
-            let read = catch_unwind(AssertUnwindSafe(|| read(store)));
+            let done = catch_unwind(AssertUnwindSafe(|| work(store)));
             // Who asked may have gone away.
-            drop(sender.send(read.map_err(|_| Error::Internal("work ended by a panic".to_owned()))));
+            drop(sender.send(done.map_err(|_| Error::Internal("work ended by a panic".to_owned()))));
         }))?;
         if let Some(lane) = lane {
             let store = Arc::clone(&self.store);

@@ -12,8 +12,9 @@ use crate::Error;
 use crate::api::Idempotency;
 use crate::engine::Inner;
 use crate::machine::{Input, transaction as machine};
-use crate::model::{Sealed, Timestamp, Transaction, TransactionId};
+use crate::model::{Bill, Sealed, Timestamp, Transaction, TransactionId};
 use crate::secrets::Secret;
+use crate::store::Seq;
 
 use super::failure::Failure;
 use super::keeper::{Held, Keeper};
@@ -56,6 +57,8 @@ pub(crate) struct Creation {
     pub strict: bool,
     /// The request's own key.
     pub idempotency: Option<Idempotency>,
+    /// What stood under the bill number, if that was looked at already.
+    pub standing: Option<(Option<Bill>, Seq)>,
 }
 
 /// What the commit of an input carries besides.

@@ -1,9 +1,39 @@
 //! What a request says, as a digest: tells a repeat of a bill number from another payment under it.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::api::CreateTransaction;
+
+/// The business fields of a request, in the order of their names. An absent one is not written.
+#[derive(Serialize)]
+struct Content<'r> {
+    amount: u64,
+    channel: &'r str,
+    currency: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extras: Option<Box<RawValue>>,
+    payer: Payer<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    show_url: Option<&'r str>,
+    subject: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Payer<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h5_type: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    openid: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qr_mode: Option<u8>,
+}
 
 /// SHA-256 of the RFC 8785 form of the business fields as received: nulls dropped, before defaults, without the payer's
 /// address.
@@ -11,36 +41,34 @@ use crate::api::CreateTransaction;
 /// Numbers inside `extras` are written as they came through the JSON reader: the digest is compared with digests made
 /// here only.
 pub(super) fn content_digest(request: &CreateTransaction) -> [u8; 32] {
-    let payer = json!({
-        "openid": request.payer.openid,
-        "h5_type": request.payer.h5_type,
-        "qr_mode": request.payer.qr_mode,
-    });
-    let extras = request.extras.as_deref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| json!(text)));
-    let content = json!({
-        "amount": request.amount.minor(),
-        "currency": request.amount.currency().code(),
-        "channel": request.channel.as_str(),
-        "subject": request.subject,
-        "extras": extras.unwrap_or(Value::Null),
-        "return_url": request.return_url,
-        "show_url": request.show_url,
-        "timeout_ms": request.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
-        "payer": without_nulls(payer),
-    });
-    let mut text = String::new();
-    write(&without_nulls(content), &mut text);
-    Sha256::digest(text).into()
+    let currency = request.amount.currency();
+    let content = Content {
+        amount: request.amount.minor(),
+        channel: request.channel.as_str(),
+        currency: currency.code(),
+        extras: request.extras.as_deref().and_then(canonical),
+        payer: Payer {
+            h5_type: request.payer.h5_type.as_deref(),
+            openid: request.payer.openid.as_deref(),
+            qr_mode: request.payer.qr_mode,
+        },
+        return_url: request.return_url.as_deref(),
+        show_url: request.show_url.as_deref(),
+        subject: &request.subject,
+        timeout_ms: request.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+    };
+    Sha256::digest(serde_json::to_vec(&content).expect("texts and numbers are JSON")).into()
 }
 
-/// The object without its members that are null or empty objects of such.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            Value::Object(members.into_iter().filter(|(_, member)| !member.is_null()).collect::<Map<_, _>>())
-        }
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => other,
+/// A JSON text in its canonical form; what is none is taken for a text. `None`: it is null.
+fn canonical(extras: &str) -> Option<Box<RawValue>> {
+    let value = serde_json::from_str(extras).unwrap_or_else(|_| Value::from(extras));
+    if value.is_null() {
+        return None;
     }
+    let mut text = String::new();
+    write(&value, &mut text);
+    Some(RawValue::from_string(text).expect("what was read as JSON is written as JSON"))
 }
 
 /// Members in the order of their names' UTF-16 code units, no white space.
@@ -48,7 +76,7 @@ fn write(value: &Value, text: &mut String) {
     match value {
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by_key(|(name, _)| name.encode_utf16().collect::<Vec<_>>());
+            sorted.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
             text.push('{');
             for (index, (name, member)) in sorted.into_iter().enumerate() {
                 if index > 0 {
@@ -145,6 +173,40 @@ mod tests {
         assert!(same.iter().all(|change| digest(change) == base));
         let digests: Vec<_> = other.iter().map(digest).collect();
         assert!(!digests.contains(&base));
+    }
+
+    #[test]
+    fn content_has_one_form() {
+        // Names in order at every depth, no white space, absent and null fields left out.
+        let full = CreateTransaction {
+            return_url: Some("https://a.example/?q=\"1\"".to_owned()),
+            show_url: Some("https://b.example".to_owned()),
+            timeout: Some(Duration::from_mins(1)),
+            payer: PayerInputs {
+                openid: Some("o".to_owned()),
+                client_ip: Some("10.0.0.1".to_owned()),
+                h5_type: Some("Wap".to_owned()),
+                qr_mode: Some(4),
+            },
+            ..request()
+        };
+        let rows = [
+            (
+                request(),
+                r#"{"amount":100,"channel":"x_app","currency":"CNY","extras":{"a":[true,null],"b":1},"payer":{},"subject":"tea"}"#,
+            ),
+            (
+                CreateTransaction { extras: Some("null".to_owned()), ..request() },
+                r#"{"amount":100,"channel":"x_app","currency":"CNY","payer":{},"subject":"tea"}"#,
+            ),
+            (
+                full,
+                r#"{"amount":100,"channel":"x_app","currency":"CNY","extras":{"a":[true,null],"b":1},"payer":{"h5_type":"Wap","openid":"o","qr_mode":4},"return_url":"https://a.example/?q=\"1\"","show_url":"https://b.example","subject":"tea","timeout_ms":60000}"#,
+            ),
+        ];
+        for (request, text) in rows {
+            assert_eq!(content_digest(&request), <[u8; 32]>::from(Sha256::digest(text)), "{text}");
+        }
     }
 
     #[test]

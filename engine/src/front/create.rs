@@ -63,9 +63,18 @@ impl Inner {
         let app = self.directory.app(scope.app_id).await?.ok_or(Error::NotFound("app"))?;
         let strict = request.door == Door::Native || app.record.strict_bill_numbers;
         // Before today's channels and accounts are looked at: a repeat is answered whatever they are now.
-        if strict && let Some(id) = self.standing(scope, &request).await? {
-            return self.found(id, began, wait).await;
-        }
+        let standing = if strict {
+            let key = keys::bill(scope.app_id, scope.mode, &request.bill_num);
+            let standing = self.reader.record::<Bill>(key).await?;
+            if let Some(bill) = &standing.0
+                && let Some(id) = self.stands(scope, &request, bill).await?
+            {
+                return self.found(id, began, wait).await;
+            }
+            Some(standing)
+        } else {
+            None
+        };
         if self.adapters.serving(&request.channel).is_empty() {
             return Err(Error::UnknownChannel(request.channel.to_string()));
         }
@@ -90,7 +99,7 @@ impl Inner {
             }
         };
         let watcher = self.watchers.watch(id);
-        let creation = Creation { draft, made_at, first, route: route.why, strict, idempotency: idem };
+        let creation = Creation { draft, made_at, first, route: route.why, strict, idempotency: idem, standing };
         match self.tell(id, What::Create(Box::new(creation)), None).await? {
             Settled::Now(made) => {
                 let transaction = self.wait_while(*made, &watcher, began, wait, is_submitting).await?;
@@ -103,16 +112,19 @@ impl Inner {
         }
     }
 
-    /// Which transaction stands for a request under its bill number, as the actor that makes one will decide again.
-    async fn standing(&self, scope: Scope, request: &CreateTransaction) -> Result<Option<TransactionId>, Error> {
-        let key = keys::bill(scope.app_id, scope.mode, &request.bill_num);
-        let (Some(bill), _) = self.reader.record::<Bill>(key).await? else { return Ok(None) };
+    /// Which transaction of the bill stands for a request, as the actor that makes one will decide again.
+    async fn stands(
+        &self,
+        scope: Scope,
+        request: &CreateTransaction,
+        bill: &Bill,
+    ) -> Result<Option<TransactionId>, Error> {
         let (number, read) = (request.bill_num.clone(), bill.clone());
         let candidates = move |store: &dyn Store| bills::candidates(store, &read, (scope.app_id, scope.mode, &number));
         let candidates = self.reader.run(candidates).await??;
         let candidates: Vec<&Transaction> = candidates.iter().collect();
         let digest = content_digest(request);
-        match machine::bill_decision(Some(&bill), &candidates, request.door, &digest, true) {
+        match machine::bill_decision(Some(bill), &candidates, request.door, &digest, true) {
             BillDecision::New => Ok(None),
             BillDecision::Reuse(id) => Ok(Some(id)),
             BillDecision::Conflict(id) => Err(Error::BillNumberConflict(id)),
@@ -213,6 +225,9 @@ impl Inner {
         wait: Duration,
         goes_on: fn(&Transaction) -> bool,
     ) -> Result<Transaction, Error> {
+        if !goes_on(&record) {
+            return Ok(record);
+        }
         let mut over = self.clock.sleep(wait.saturating_sub(self.clock.now().monotonic.saturating_sub(began)));
         while goes_on(&record) {
             let mut changed = std::pin::pin!(watcher.changed.notified());

@@ -95,6 +95,9 @@ fn told(chosen: &LoadedAccount, all: usize, active: usize) -> String {
 
 /// All of them: those of higher priority first, among equals each place drawn by weight.
 fn by_priority_and_weight(mut left: Vec<Arc<LoadedAccount>>, entropy: &dyn Entropy) -> Vec<Arc<LoadedAccount>> {
+    if left.len() < 2 {
+        return left;
+    }
     let mut ordered = Vec::with_capacity(left.len());
     while let Some(best) = left.iter().map(|account| account.record.priority).max() {
         let weight = |account: &Arc<LoadedAccount>| {

@@ -17,6 +17,8 @@ use crate::model::{
 const FORMAT: u8 = 1;
 /// Bytes before the payload.
 const HEAD: usize = 7;
+/// Room that most rows do with.
+const ROW_BYTES: usize = 1_024;
 /// No decoding takes more memory than this, whatever lengths damaged bytes claim.
 const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -81,21 +83,37 @@ pub enum CodecError {
 /// The bytes of `record` for the row `key`.
 #[must_use]
 pub fn encode<T: Record>(key: &RowKey, record: &T) -> Value {
-    seal::<T>(key, &payload(record))
+    let mut row = Vec::with_capacity(ROW_BYTES);
+    row.extend([0; HEAD]);
+    write(record, &mut row);
+    close::<T>(key, row)
 }
 
 /// The payload of `record`: what the envelope goes around. The same record gives the same bytes.
 #[must_use]
 pub fn payload<T: bincode::Encode>(record: &T) -> Vec<u8> {
-    bincode::encode_to_vec(record, CONFIG).expect("records hold nothing that bincode cannot write")
+    let mut payload = Vec::with_capacity(ROW_BYTES);
+    write(record, &mut payload);
+    payload
 }
 
 /// Puts the envelope of the row `key` around a payload of `T`.
 #[must_use]
 pub fn seal<T: Record>(key: &RowKey, payload: &[u8]) -> Value {
+    close::<T>(key, [&[0; HEAD], payload].concat())
+}
+
+fn write<T: bincode::Encode>(record: &T, to: &mut Vec<u8>) {
+    bincode::encode_into_std_write(record, to, CONFIG).expect("records hold nothing that bincode cannot write");
+}
+
+/// Writes the head of a row whose payload is there.
+fn close<T: Record>(key: &RowKey, mut row: Vec<u8>) -> Value {
+    let (head, payload) = row.split_first_chunk_mut::<HEAD>().expect("a head was left room for");
     let kind = [FORMAT, T::KIND, T::VERSION];
-    let crc = checksum(key, kind, payload).to_be_bytes();
-    kind.iter().chain(&crc).chain(payload).copied().collect::<Vec<u8>>().into()
+    head[..3].copy_from_slice(&kind);
+    head[3..].copy_from_slice(&checksum(key, kind, payload).to_be_bytes());
+    row.into()
 }
 
 /// The record in the bytes of the row `key`.
