@@ -28,30 +28,64 @@ pub(super) fn transaction(inner: &Arc<Inner>, due: Due, has_waited: bool, permit
     inner.commands.spawn(async move {
         // Held here too until the record is not busy: so many may wait for theirs, and no more.
         let ticket = Ticket::place(permit, Arc::clone(&owner.timekeeper.wake));
-        let mut wait = FIRST_WAIT;
-        for _ in 0..PATIENCE {
-            if let Some(account) = crowded(&owner, due, has_waited).await {
-                return owner.timekeeper.stall(account, due);
-            }
-            let (message, answer) = TransactionMessage::new(What::Due(due.at), Some(ticket.clone()));
-            let Some(system) = owner.system() else { return };
-            system.transactions().send(TransactionId(due.id), message);
-            match answer.await {
-                Ok(Err(Error::Busy)) => {
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                }
-                Ok(Err(Error::SetAside)) => return remove_set_aside(&owner, due).await,
-                Ok(Err(Error::NotFound("transaction"))) => return remove(&owner, &[due]).await,
-                Ok(Ok(_) | Err(Error::Conflict(_))) => return remove_stranger(&owner, due).await,
-                Err(_) => return,
-                // Its account has no room for the question any more: nothing was counted.
-                Ok(Err(Error::LimitReached(_))) => {}
-                Ok(Err(why)) => return tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait"),
-            }
+        match tell(&owner, due, has_waited, &ticket).await {
+            Told::Taken => owner.timekeeper.taken(&[due]),
+            Told::Crowded(account) => owner.timekeeper.stall(account, due),
+            Told::InVain => owner.timekeeper.not_taken(&[due]),
         }
-        owner.timekeeper.not_taken(&[due]);
     });
+}
+
+/// What came of it.
+enum Told {
+    /// Its record has it; when it is done with, the row is gone.
+    Taken,
+    /// That account has no room for the question.
+    Crowded(AccountId),
+    /// Nobody has it. It is to be offered again, and until then it takes up no room.
+    InVain,
+}
+
+async fn tell(inner: &Arc<Inner>, due: Due, has_waited: bool, ticket: &Ticket) -> Told {
+    let mut wait = FIRST_WAIT;
+    for _ in 0..PATIENCE {
+        if let Some(account) = crowded(inner, due, has_waited).await {
+            return Told::Crowded(account);
+        }
+        let (message, answer) = TransactionMessage::new(What::Due(due.at), Some(ticket.clone()));
+        let Some(system) = inner.system() else { return Told::InVain };
+        system.transactions().send(TransactionId(due.id), message);
+        match answer.await {
+            Ok(Err(Error::Busy)) => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            Ok(Err(Error::SetAside)) => {
+                remove_set_aside(inner, due).await;
+                return Told::InVain;
+            }
+            Ok(Err(Error::NotFound("transaction"))) => {
+                remove(inner, &[due]).await;
+                return Told::InVain;
+            }
+            Ok(Ok(_)) => {
+                remove_stranger(inner, due).await;
+                return Told::Taken;
+            }
+            Ok(Err(Error::Conflict(_))) => {
+                remove_stranger(inner, due).await;
+                return Told::InVain;
+            }
+            // Its account has no room for the question any more: nothing was counted.
+            Ok(Err(Error::LimitReached(_))) => {}
+            Ok(Err(why)) => {
+                tracing::warn!(transaction = %due.id, %why, "a due transaction has to wait");
+                return Told::InVain;
+            }
+            Err(_) => return Told::InVain,
+        }
+    }
+    Told::InVain
 }
 
 /// The account of a due transaction, if that has no room for one more question, or others wait for it already. The record
@@ -72,13 +106,10 @@ async fn crowded(inner: &Inner, due: Due, has_waited: bool) -> Option<AccountId>
 async fn remove_set_aside(inner: &Arc<Inner>, due: Due) {
     let flag = keys::set_aside(&keys::transaction(TransactionId(due.id)));
     let mut batch = Batch::default();
-    match inner.reader.record::<notes::SetAside>(flag.clone()).await {
-        Ok((Some(_), seen)) => batch.watch(flag, seen),
-        Ok((None, _)) | Err(_) => return inner.timekeeper.not_taken(&[due]),
-    };
-    batch.remove(keys::due(due.at, due.kind, due.id));
-    if inner.store.commit(batch).await.is_err() {
-        inner.timekeeper.not_taken(&[due]);
+    let Ok((Some(_), seen)) = inner.reader.record::<notes::SetAside>(flag.clone()).await else { return };
+    batch.watch(flag, seen).remove(keys::due(due.at, due.kind, due.id));
+    if let Err(why) = inner.store.commit(batch).await {
+        tracing::debug!(transaction = %due.id, %why, "the due row of what is set aside stays for another round");
     }
 }
 
@@ -110,11 +141,10 @@ pub(super) fn deliveries(inner: &Arc<Inner>, group: Vec<Due>, permit: OwnedSemap
                     offer(&owner, subscription, due).await;
                 }
             }
-            Err(why) => {
-                tracing::warn!(%why, "due deliveries cannot be read now");
-                owner.timekeeper.not_taken(&group);
-            }
+            Err(why) => tracing::warn!(%why, "due deliveries cannot be read now"),
         }
+        // Those that nobody has by now.
+        owner.timekeeper.not_taken(&group);
         drop(permit);
         owner.timekeeper.wake.notify_one();
     });
@@ -176,14 +206,10 @@ async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDel
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            Ok(Err(why)) => {
-                tracing::warn!(%subscription, %why, "due deliveries have to wait");
-                break;
-            }
-            Err(_) => break,
+            Ok(Err(why)) => return tracing::warn!(%subscription, %why, "due deliveries have to wait"),
+            Err(_) => return,
         }
     }
-    // They stay offered, and are offered again when everything is read anew.
 }
 
 /// Has work beside payments done.

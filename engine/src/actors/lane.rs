@@ -20,6 +20,8 @@ const GIVEN_MAX: usize = 200_000;
 const MARGIN: Duration = Duration::from_secs(20);
 /// What was offered and is still there is offered again after this, and all rows are gone through so often.
 const OFFER_AGAIN: Duration = Duration::from_mins(1);
+/// While rows are gone through again, what was offered so long ago is looked for this often.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// Due rows of one kind.
 pub(super) struct Lane {
@@ -45,6 +47,8 @@ pub(super) struct Lane {
     heard: Option<Vec<(Due, bool)>>,
     /// When all rows had been gone through.
     anew_at: Option<Duration>,
+    /// When what was offered long ago was let go the last time.
+    let_go_at: Duration,
 }
 
 /// What rows are read for.
@@ -77,6 +81,7 @@ impl Lane {
             reads: Reads::Void,
             heard: None,
             anew_at: None,
+            let_go_at: Duration::ZERO,
         }
     }
 
@@ -213,13 +218,18 @@ impl Lane {
         if self.heard.is_some() {
             return None;
         }
-        let over = |at: Duration| monotonic.saturating_sub(at) >= OFFER_AGAIN;
+        let since = |at: Duration| monotonic.saturating_sub(at);
         // The first time only reads ahead: nothing was offered before.
         let anew_at = *self.anew_at.get_or_insert(monotonic);
-        if self.anew.is_none() && over(anew_at) {
-            self.offered.retain(|_, at| !over(*at));
-            self.given.retain(|_, at| !over(*at));
+        let begins = self.anew.is_none() && since(anew_at) >= OFFER_AGAIN;
+        if begins {
             self.anew = Some(first());
+        }
+        // And not only at the beginning: what waits for room to go on would wait for its own end.
+        if begins || self.anew.is_some() && since(self.let_go_at) >= LET_GO {
+            self.offered.retain(|_, at| since(*at) < OFFER_AGAIN);
+            self.given.retain(|_, at| since(*at) < OFFER_AGAIN);
+            self.let_go_at = monotonic;
         }
         let ahead = self.known_to.at <= now.after(MARGIN) && self.near.len() < NEAR_MAX / 2;
         let anew = self.anew.filter(|_| self.again.len() < NEAR_MAX / 8);
@@ -249,7 +259,9 @@ impl Lane {
                         self.again.insert(due);
                     }
                 }
-                self.anew = (to < self.known_to).then_some(to);
+                // What is due later is known, or is found the next time. That rows are known up to there does not tell
+                // the end alone: after the wall clock stepped back that lies further ahead than is read.
+                self.anew = (to < self.known_to && to.at <= now.wall).then_some(to);
                 if self.anew.is_none() {
                     self.anew_at = Some(now.monotonic);
                 }

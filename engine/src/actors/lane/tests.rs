@@ -55,3 +55,63 @@ fn what_nobody_takes_holds_nobody_up() {
     assert_eq!(lane.wants_reading(now, second(259)), None);
     assert_eq!(lane.wants_reading(now, second(260)), Some(first()));
 }
+
+/// Rows as a store gives them: from `from` on and not after `to`, as many as are read at once.
+fn stored(rows: &BTreeSet<Due>, from: Due, to: Timestamp) -> (BTreeSet<Due>, Due) {
+    let end = Due { at: to.after(Duration::from_millis(1)), ..first() };
+    let read: BTreeSet<Due> = rows.range(from..end).take(NEAR_MAX).copied().collect();
+    let known_to = read.last().filter(|_| read.len() == NEAR_MAX).copied().unwrap_or(end);
+    (read, known_to)
+}
+
+#[test]
+fn more_rows_than_can_be_out_stop_nobody_for_long() {
+    // None of very many rows is ever done with; all the same each comes again, and a new one is offered soon.
+    let start = Timestamp::from_millis(1_000_000_000);
+    let mut rows: BTreeSet<Due> = (0..230_000).map(|at| row(at, 1)).collect();
+    let mut lane = Lane::new(DueKind::Delivery);
+    let mut offered = 0;
+    let new = row(start.millis(), 2);
+    for second in 0..420 {
+        let now = Now { wall: start.after(Duration::from_secs(second)), monotonic: Duration::from_secs(second) };
+        if second == 300 {
+            rows.insert(new);
+            lane.hear(new, true);
+        }
+        for _ in 0..20 {
+            if let Some(from) = lane.wants_reading(now.wall, now.monotonic) {
+                let (read, to) = stored(&rows, from, now.wall.after(Duration::from_mins(1)));
+                lane.read(read, to, now);
+            }
+            let due = lane.take_due(now.wall, now.monotonic, usize::MAX);
+            offered += due.len();
+            if due.contains(&new) {
+                assert!(offered > 2 * rows.len(), "only {offered} were offered");
+                return;
+            }
+        }
+    }
+    panic!("a new row was not offered");
+}
+
+#[test]
+fn a_wall_clock_that_steps_back_keeps_nothing_from_coming_again() {
+    // What was offered in vain comes again each minute, however far ahead all was known before the step.
+    let mut lane = Lane::new(DueKind::Delivery);
+    let wall = Timestamp::from_millis(10_000_000);
+    let rows = BTreeSet::from([row(10, 1)]);
+    for second in 0..=120 {
+        let back = if second == 0 { Duration::ZERO } else { Duration::from_hours(1) };
+        let monotonic = Duration::from_secs(second);
+        let now = Now { wall: wall.after(monotonic).before(back), monotonic };
+        if let Some(from) = lane.wants_reading(now.wall, monotonic) {
+            let (read, to) = stored(&rows, from, now.wall.after(Duration::from_mins(1)));
+            lane.read(read, to, now);
+        }
+        let due = lane.take_due(now.wall, monotonic, 100);
+        assert_eq!(due.len(), usize::from(second % 60 == 0), "after {second} s");
+        for due in due {
+            lane.not_taken(&due);
+        }
+    }
+}

@@ -178,6 +178,37 @@ async fn a_damaged_delivery_is_noted_and_stays_due() {
     assert!(matches!(retried, Err(Error::Conflict(_))), "{retried:?}");
 }
 
+#[tokio::test]
+async fn what_nobody_can_take_takes_up_no_room() {
+    // Whatever it is that cannot be worked on: what is due of it stays in the store, and is not held in memory as under way.
+    for beside in ["account", "subscription", "delivery"] {
+        let world = World::new().await;
+        world.hook_fails.store(true, Ordering::SeqCst);
+        let subscription = subscribe(&world, "hook").await;
+        if beside == "account" {
+            world.create("bill-1").await.expect("created");
+        } else {
+            pay(&world, "bill-1").await;
+            let tried = async || super::deliveries::all(&world).await.first().is_some_and(|it| it.tries_done == 1);
+            world.until("the try is kept", tried).await;
+        }
+        let key = match beside {
+            "account" => keys::account(world.account.id),
+            "subscription" => keys::subscription(subscription.id),
+            _ => keys::delivery(super::deliveries::all(&world).await[0].id),
+        };
+        world.durable.commit(damaged(key)).await.expect("written");
+        let world = world.restarted();
+        world.clock.advance(Duration::from_mins(5));
+        let quiet = async || {
+            let metrics = world.engine.metrics();
+            metrics.under_way == 0 && metrics.due_backlog == 0
+        };
+        world.until(&format!("nothing is out: {beside}"), quiet).await;
+        assert_eq!(due_rows(&world), 1, "{beside}");
+    }
+}
+
 /// A payment whose provider is about to answer that it is paid, once it is released.
 async fn about_to_be_paid(world: &World) -> TransactionId {
     let id = world.create("bill-1").await.expect("created").transaction.id;
