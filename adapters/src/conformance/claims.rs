@@ -102,10 +102,9 @@ async fn inputs(desk: &Desk<'_>, sheet: &mut Sheet) {
             PayerInput::H5Type => order.intent.payer.h5_type = None,
             PayerInput::ReturnUrl => order.intent.return_url = None,
         }
-        let case = format!("an order needs {input:?}");
-        match desk.opened_of(order).await {
-            Err(_) => sheet.hold(case, true, String::new),
-            Ok(_) => sheet.not_examined(case, "the simulator takes orders without it"),
+        // Where the provider takes it all the same, the engine is who asks for it: see the part with an engine.
+        if desk.opened_of(order).await.is_err() {
+            sheet.hold(format!("the provider refuses an order without {input:?}"), true, String::new);
         }
     }
 }
@@ -184,16 +183,18 @@ async fn unsigned(desk: &Desk<'_>, sheet: &mut Sheet) {
     let order = desk.order(121);
     let foreign = parted(&*desk.adapter, &desk.provider.settings(Merchant::Other));
     let wrong = Account { settings: desk.account.settings.clone(), secrets: foreign.secrets };
-    let query = Call::Query { code: desk.code() };
-    let requests = [desk.prepared_as(&query, &order, None, &wrong).await, desk.prepared(&query, &order, None).await];
-    for (index, prepared) in requests.into_iter().enumerate() {
-        let Ok(Prepared::Send(request)) = prepared else { continue };
-        if index == 1 {
-            desk.pass(STALE);
-        }
-        if let Ok(reply) = desk.send(request).await {
-            seen.push(desk.read_without_keys(&query, &order, &reply).name());
-        }
+    let calls = [Call::Query { code: desk.code() }, desk.create_call(&order)];
+    let mut requests = Vec::new();
+    for call in &calls {
+        let under_a_wrong_key = desk.prepared_as(call, &order, None, &wrong).await;
+        requests.push((call, under_a_wrong_key, desk.prepared(call, &order, None).await));
+    }
+    for (call, wrong, _) in &requests {
+        seen.extend(told_without_keys(desk, call, &order, wrong).await);
+    }
+    desk.pass(STALE);
+    for (call, _, stale) in &requests {
+        seen.extend(told_without_keys(desk, call, &order, stale).await);
     }
     for answer in listed {
         let case = format!("an unsigned answer proves {}: {}", answer.proves, answer.answer);
@@ -203,6 +204,18 @@ async fn unsigned(desk: &Desk<'_>, sheet: &mut Sheet) {
             sheet.not_examined(case, "neither a wrong key nor a stamp of yesterday brings the simulator to it");
         }
     }
+}
+
+/// What the answer to a request proves to somebody who has no key.
+async fn told_without_keys(
+    desk: &Desk<'_>,
+    call: &Call,
+    order: &Order,
+    prepared: &Result<Prepared, String>,
+) -> Option<&'static str> {
+    let Ok(Prepared::Send(request)) = prepared else { return None };
+    let reply = desk.send(request.clone()).await.ok()?;
+    Some(desk.read_without_keys(call, order, &reply).name())
 }
 
 /// Material that is kept for a while can be fetched anew, and verifies as long as it is kept.

@@ -174,8 +174,8 @@ async fn gap(desk: &Desk<'_>, sheet: &mut Sheet, rules: &RefundRules) {
     let (first, second) = (backs.refund(1), backs.refund(2));
     backs.ask(RefundKind::Refund, &first, half).await;
     let early = backs.ask(RefundKind::Refund, &second, half).await;
-    if backs.booked(&second) > 0 {
-        return sheet.not_examined(case, "the simulator takes them");
+    if !refuses(desk, sheet, Feature::EarlyRefunds, &case, backs.booked(&second)) {
+        return;
     }
     sheet.hold(case, true, String::new);
     sheet.hold("a refund that comes too soon is not told as over", is_open(&early), || shortly(&early));
@@ -184,6 +184,18 @@ async fn gap(desk: &Desk<'_>, sheet: &mut Sheet, rules: &RefundRules) {
     let told = backs.settled(RefundKind::Refund, &second, half).await;
     let done = matches!(told, Outcome::Succeeded(_)) && backs.booked(&second) == 1;
     sheet.hold("a refund that came too soon is done once by the same words later", done, || shortly(&told));
+}
+
+/// Whether the provider refuses what the manifest says it should not be asked. Where it takes it, the claim is not proved:
+/// the candidate says why no refusal is to be expected, or the simulator is laxer than its provider.
+fn refuses(desk: &Desk<'_>, sheet: &mut Sheet, refusal: Feature, case: &str, booked: usize) -> bool {
+    match (desk.lacks(refusal), booked > 0) {
+        (None, false) => return true,
+        (None, true) => sheet.not_examined(case, "the simulator takes it"),
+        (Some(why), true) => sheet.not_examined(case, why),
+        (Some(_), false) => sheet.fail(case, "a refusal is said to be lacking and is there"),
+    }
+    false
 }
 
 /// `count_max` refunds of one payment are taken.
@@ -210,9 +222,8 @@ async fn count(desk: &Desk<'_>, sheet: &mut Sheet, rules: &RefundRules) {
     let beyond = Order { number: format!("{}r999", backs.payment.order.number), ..backs.refund(1) };
     let told = backs.ask(RefundKind::Refund, &beyond, one).await;
     let case = "one refund more is not told as done";
-    match backs.booked(&beyond) {
-        0 => sheet.hold(case, !is_taken(&told), || shortly(&told)),
-        _ => sheet.not_examined(case, "the simulator takes it"),
+    if refuses(desk, sheet, Feature::ManyRefunds, case, backs.booked(&beyond)) {
+        sheet.hold(case, !is_taken(&told), || shortly(&told));
     }
 }
 
@@ -231,9 +242,8 @@ async fn window(desk: &Desk<'_>, sheet: &mut Sheet, rules: &RefundRules) {
     desk.pass(DAY * 2);
     let told = backs.ask(RefundKind::Refund, &second, half).await;
     let case = "a refund after its window is not told as done";
-    match backs.booked(&second) {
-        0 => sheet.hold(case, !is_taken(&told), || shortly(&told)),
-        _ => sheet.not_examined(case, "the simulator takes it"),
+    if refuses(desk, sheet, Feature::LateRefunds, case, backs.booked(&second)) {
+        sheet.hold(case, !is_taken(&told), || shortly(&told));
     }
 }
 

@@ -250,6 +250,13 @@ pub enum Feature {
     SignedAnswers,
     /// [`crate::simulator::How::Busy`]: no answer proves that nothing was executed.
     Busy,
+    /// A refusal of refunds that come sooner than the manifest's `min_gap`. Where the provider names none, the claim is our
+    /// own caution; so with the next two.
+    EarlyRefunds,
+    /// A refusal of more refunds of one payment than `count_max`.
+    ManyRefunds,
+    /// A refusal of refunds after the `window`.
+    LateRefunds,
     /// [`Provider::rotate`].
     Rotation,
     /// Answers that an account with old keys can read, once they were changed: until the new ones are saved it has to ask

@@ -61,6 +61,15 @@ impl Candidate for AlipayCandidate {
             ),
             lack(Feature::AnswerEcho, "alipay.trade.refund answers with the trade, and not with the refund's number"),
             lack(Feature::Strand, "alipay.trade.refund names no refund that waits for somebody once it was accepted"),
+            lack(
+                Feature::EarlyRefunds,
+                "alipay.trade.refund asks for 3 s between two refunds, and none of its codes is about one that comes sooner",
+            ),
+            lack(
+                Feature::ManyRefunds,
+                "that a trade has 99 refunds at most is told of an older interface (66/103689); no code of \
+                 alipay.trade.refund is about it",
+            ),
             lack(Feature::Probes, "Alipay sends no probes"),
             lack(
                 Feature::NoticeAge,
@@ -173,7 +182,11 @@ impl Examined {
         let text = match &action.action {
             PayerAction::AppOrder { order } => order,
             PayerAction::Redirect { url } => url,
-            PayerAction::QrText { .. } => {
+            PayerAction::QrText { text } => {
+                let trade = self.trade(number).ok_or("the order is not known")?;
+                if !trade.codes(self.0.now()).any(|code| code == *text) {
+                    return Err("the code is another order's, or older than two hours".to_owned());
+                }
                 return self.0.payer(FIRST.0, number, PayerCommand::Scan).map(drop).map_err(|why| why.to_string());
             }
             PayerAction::Form { .. } | PayerAction::Prepay { .. } | PayerAction::WalletSession { .. } => {
@@ -196,7 +209,7 @@ fn book(trade: Trade) -> BookOrder {
     let money = |minor| Money::new(minor, Currency::CNY).unwrap_or(Money::zero(Currency::CNY));
     let state = match trade.state {
         TradeState::Coded | TradeState::Wait => BookState::Open,
-        TradeState::Success => BookState::Paid,
+        TradeState::Success | TradeState::Finished => BookState::Paid,
         TradeState::Closed if trade.payment.is_some() => BookState::Paid,
         TradeState::Closed => BookState::Closed,
     };

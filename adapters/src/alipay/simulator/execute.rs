@@ -52,6 +52,7 @@ impl Simulator {
             refunds: Vec::new(),
             content: hex::encode(sha256(said.as_bytes())),
             is_opened: false,
+            codes: Vec::new(),
             twists: Twists::default(),
             app_id,
             number,
@@ -62,23 +63,26 @@ impl Simulator {
 
     pub(super) fn precreate(&self, asked: &Asked, biz: &Map<String, Value>) -> Done {
         let number = text(biz, "out_trade_no");
-        let trade = match self.trade_asked(asked, biz) {
+        let asked = match self.trade_asked(asked, biz) {
             Ok(trade) => trade,
             Err(sub_code) => return Ok(refused(sub_code, number)),
         };
-        match self.trade(&trade.app_id, number)? {
+        let mut trade = match self.trade(&asked.app_id, number)? {
             Some(known) => match known.state {
-                TradeState::Success => return Ok(refused("TRADE_HAS_SUCCESS", number)),
+                TradeState::Success | TradeState::Finished => return Ok(refused("TRADE_HAS_SUCCESS", number)),
                 TradeState::Closed => return Ok(refused("TRADE_HAS_CLOSE", number)),
-                TradeState::Coded | TradeState::Wait if known.content != trade.content => {
+                TradeState::Coded | TradeState::Wait if known.content != asked.content => {
                     return Ok(refused("CONTEXT_INCONSISTENT", number));
                 }
-                TradeState::Coded | TradeState::Wait => {}
+                TradeState::Coded | TradeState::Wait => known,
             },
-            None if trade.expires_at <= self.now() => return Ok(refused("INVALID_PARAMETER", number)),
-            None => self.put(&trade)?,
-        }
-        Ok(json!({ "code": "10000", "msg": "Success", "out_trade_no": number, "qr_code": code_of(&trade) }))
+            None if asked.expires_at <= self.now() => return Ok(refused("INVALID_PARAMETER", number)),
+            None => asked,
+        };
+        trade.give_code(self.now());
+        self.put(&trade)?;
+        let code = trade.codes(self.now()).last();
+        Ok(json!({ "code": "10000", "msg": "Success", "out_trade_no": number, "qr_code": code }))
     }
 
     pub(super) fn query(&self, app_id: &str, biz: &Map<String, Value>) -> Done {
@@ -138,6 +142,10 @@ impl Simulator {
                 refused("DISCORDANT_REPEAT_REQUEST", number)
             });
         }
+        // The business codes of alipay.trade.refund: the time for refunds is over, and that is final.
+        if trade.state == TradeState::Finished {
+            return Ok(refused("TRADE_HAS_FINISHED", number));
+        }
         if trade.payment.is_none() || trade.state != TradeState::Success {
             return Ok(refused("REASON_TRADE_STATUS_INVALID", number));
         }
@@ -184,11 +192,6 @@ impl Simulator {
         changes.put(key(&trade.app_id, &trade.number), trade);
         self.ledger.commit(changes)
     }
-}
-
-/// What a payer scans. A second create of the same trade on another day gives another one, as the provider does.
-pub(super) fn code_of(trade: &Trade) -> String {
-    format!("https://qr.alipay.com/bax{}", &hex::encode(sha256(trade.trade_no.as_bytes()))[..20])
 }
 
 fn refund_told(trade: &Trade, at: Timestamp, moved: &str) -> Value {

@@ -54,7 +54,7 @@ pub(super) fn told(trade: &Trade) -> Option<Vec<(String, String)>> {
         TradeState::Coded | TradeState::Wait => return None,
         // Pages and codes are told of payments only: opendocs.alipay.com/open/270/105902, "触发通知类型".
         TradeState::Closed if trade.refunds.is_empty() && !on_a_phone => return None,
-        TradeState::Success | TradeState::Closed => {}
+        TradeState::Success | TradeState::Finished | TradeState::Closed => {}
     }
     let changes = format!("{}/{}/{:?}", trade.trade_no, trade.refunds.len(), trade.state);
     let mut pairs = vec![

@@ -14,7 +14,6 @@ use crate::simulator::{
     Simulation, newest_first,
 };
 
-use super::execute::code_of;
 use super::keys::{KeptKeys, KeyMode, Keys};
 use super::trade::{Trade, TradeState};
 use super::{PayerCommand, Simulator, SimulatorParts};
@@ -84,8 +83,11 @@ impl Service for Simulator {
             return self.open_order(text).map_err(ServiceError::refused);
         }
         let trades = self.newest()?;
-        let number = trades.into_iter().find(|trade| code_of(trade) == text).map(|trade| trade.number);
-        let number = number.ok_or_else(|| ServiceError::refused("the code is none of the newest orders'"))?;
+        let number =
+            trades.into_iter().find(|trade| trade.codes(self.now()).any(|code| code == text)).map(|trade| trade.number);
+        let number = number.ok_or_else(|| {
+            ServiceError::refused("the code is none of the newest orders', or is older than two hours")
+        })?;
         self.play(&number, "scan")?;
         Ok(number)
     }

@@ -1,10 +1,19 @@
 //! Alipay's rows: trades, their payments and refunds.
 
+use std::time::Duration;
+
 use maxpay_engine::model::{Currency, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::parts::beijing;
-use crate::parts::digest::digits;
+use crate::parts::digest::{digits, sha256};
+
+/// How long after its payment a trade takes refunds: contracts say three to twelve months, and the longest it is here.
+const REFUND_WINDOW: Duration = Duration::from_hours(365 * 24);
+/// How long a code can be scanned (alipay.trade.precreate).
+const CODE_LIFE: Duration = Duration::from_hours(2);
+/// Codes of one trade that are kept.
+const CODES_MAX: usize = 16;
 
 /// Where a trade stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +26,8 @@ pub enum TradeState {
     Success,
     /// `TRADE_CLOSED`: timed out or closed, or wholly given back.
     Closed,
+    /// `TRADE_FINISHED`: paid, and the time for refunds is over.
+    Finished,
 }
 
 /// One payment.
@@ -72,6 +83,9 @@ pub struct Trade {
     pub content: String,
     /// Whether the payer has opened it once.
     pub is_opened: bool,
+    /// When codes for it were given out, the newest last. Each create gives another one.
+    #[serde(default)]
+    pub codes: Vec<Timestamp>,
     /// What is to go another way than usual.
     pub twists: Twists,
 }
@@ -98,13 +112,33 @@ pub(super) fn trade_no(app_id: &str, number: &str, now: Timestamp) -> String {
 }
 
 impl Trade {
-    /// The trade as of `now`: one whose time is over is closed.
+    /// The trade as of `now`: one whose time is over is closed, or finished where it was paid.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         if matches!(self.state, TradeState::Coded | TradeState::Wait) && now >= self.expires_at {
             self.state = TradeState::Closed;
         }
+        let paid_at = self.payment.as_ref().map(|payment| payment.at);
+        if self.state == TradeState::Success && paid_at.is_some_and(|at| now.since(at) > REFUND_WINDOW) {
+            self.state = TradeState::Finished;
+        }
         self
+    }
+
+    /// Gives out a code for it.
+    pub(super) fn give_code(&mut self, now: Timestamp) {
+        self.codes.push(now);
+        let before = self.codes.len().saturating_sub(CODES_MAX);
+        self.codes.drain(..before);
+    }
+
+    /// The codes that can be scanned at `now`, the newest last.
+    pub(super) fn codes(&self, now: Timestamp) -> impl Iterator<Item = String> {
+        let live = self.codes.iter().filter(move |at| now.since(**at) < CODE_LIFE);
+        live.map(|at| {
+            let named = format!("{}/{}", self.trade_no, at.millis());
+            format!("https://qr.alipay.com/bax{}", &hex::encode(sha256(named.as_bytes()))[..20])
+        })
     }
 
     /// Whether queries know it: a code that nobody scanned is no trade.
@@ -112,7 +146,7 @@ impl Trade {
     pub fn is_known(&self) -> bool {
         match self.state {
             TradeState::Coded => false,
-            TradeState::Wait | TradeState::Success => true,
+            TradeState::Wait | TradeState::Success | TradeState::Finished => true,
             TradeState::Closed => self.is_opened,
         }
     }
@@ -124,6 +158,7 @@ impl Trade {
             TradeState::Coded | TradeState::Wait => "WAIT_BUYER_PAY",
             TradeState::Success => "TRADE_SUCCESS",
             TradeState::Closed => "TRADE_CLOSED",
+            TradeState::Finished => "TRADE_FINISHED",
         }
     }
 

@@ -13,6 +13,8 @@
 //! | `/v1/voids/query`, `/v1/refunds/query` | [`NumberBody`] | the void or refund |
 //!
 //! The number is the key of idempotency: the same words again get the answer as it is now, other words a *conflict*.
+//!
+//! A payment is refunded for 365 days, and 50 times at most: what comes later, or is one more, is *declined*.
 
 use std::time::Duration;
 

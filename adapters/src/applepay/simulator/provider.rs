@@ -1,5 +1,7 @@
 //! The requests that arrive: sessions by their path, the acquirer's by its own, each under the fault plan.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use maxpay_engine::channel::http::HttpReply;
 use maxpay_engine::model::{CallKind, Timestamp};
@@ -20,6 +22,10 @@ use super::{CARDS, PayerCard, Simulator, acquirer_merchant};
 
 /// Longest body of a request, in bytes.
 const BODY_MAX: usize = 256 * 1024;
+/// How long after a payment refunds are taken.
+const REFUND_WINDOW: Duration = Duration::from_hours(365 * 24);
+/// Refunds of one payment.
+const REFUNDS_MAX: usize = 50;
 const PATHS: [&str; 6] = [wire::CHARGE, wire::QUERY, wire::VOID, wire::QUERY_VOID, wire::REFUND, wire::QUERY_REFUND];
 
 /// A charge as it arrives.
@@ -299,6 +305,12 @@ fn give_back(books: &mut Books<'_>, asked: &BackBody, is_void: bool, content: St
     }
     if is_void && !same_day(paid.at, books.now) {
         return Ok(refused("the day of the payment is over: refund it"));
+    }
+    if !is_void && books.now.since(paid.at) > REFUND_WINDOW {
+        return Ok(refused("the payment is too old to be refunded"));
+    }
+    if backs.len() >= REFUNDS_MAX {
+        return Ok(refused("there are as many refunds of the payment as there may be"));
     }
     if asked.amount == 0 || gone.saturating_add(asked.amount) > paid.amount {
         return Ok(refused("more than is left of the payment"));

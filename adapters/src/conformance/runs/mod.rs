@@ -1,6 +1,7 @@
 //! The part with an engine: every operation with the way broken at every place, with and without a crash, until the
 //! engine must have come to the truth; then both sides' books are compared.
 
+pub(super) mod door;
 mod judge;
 pub(super) mod reopened;
 pub(super) mod rotated;
@@ -115,6 +116,9 @@ pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear
     }
     if let Err(why) = told(candidate, rules, ear, sheet).await {
         sheet.fail("a run with notifications comes to its end", why);
+    }
+    if let Err(why) = door::examine(candidate, rules, ear, sheet).await {
+        sheet.fail("a run with requests that are not taken comes to its end", why);
     }
     if let Err(why) = rotated::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with new keys comes to its end", why);

@@ -164,8 +164,19 @@ impl World {
 
     /// Starts a payment of that subject, and does not wait for the channel.
     pub async fn create(&self, subject: &str, amount: Money) -> Result<TransactionId, String> {
+        self.begin(self.request(subject, amount)?).await.map_err(|why| why.to_string())
+    }
+
+    /// Starts a payment.
+    pub async fn begin(&self, request: CreateTransaction) -> Result<TransactionId, Error> {
+        let created = self.engine().create_transaction(self.scope, request, None).await;
+        created.map(|created| created.transaction.id)
+    }
+
+    /// What asks for a payment of that subject.
+    pub fn request(&self, subject: &str, amount: Money) -> Result<CreateTransaction, String> {
         let bill: String = subject.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
-        let request = CreateTransaction {
+        Ok(CreateTransaction {
             door: Door::Native,
             bill_num: bill.parse().map_err(|_| "no bill number".to_owned())?,
             channel: self.rules.code.clone(),
@@ -177,9 +188,7 @@ impl World {
             timeout: None,
             payer: payer_inputs(|input| self.rules.needs.contains(&input)),
             wait: Duration::ZERO,
-        };
-        let created = self.engine().create_transaction(self.scope, request, None).await;
-        created.map(|created| created.transaction.id).map_err(|why| why.to_string())
+        })
     }
 
     /// Saves settings as the account's newest.

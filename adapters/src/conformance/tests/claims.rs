@@ -8,8 +8,7 @@ use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, Paid, RefundI
 use maxpay_engine::model::{Intent, Money, NamedAction};
 
 use super::bent::{Bend, Bent};
-use super::runs::reopened::Keys;
-use super::{Candidate, Ear, PARTS, Report, Sheet, codes, runs, runtime, sit};
+use super::{Candidate, Ear, PARTS, Report, codes, runtime, sit};
 use crate::alipay::simulator::{AlipayCandidate, KeyMode};
 use crate::applepay::simulator::ApplePayCandidate;
 use crate::sandbox::simulator::SandboxCandidate;
@@ -19,23 +18,23 @@ use crate::wechat::simulator::{KeyKind, WeChatCandidate};
 /// What is bent, in whom, in which part of the exam it is found, and by which case.
 type Bending = (fn() -> Box<dyn Candidate>, &'static str, Bend, &'static str, &'static str);
 
-fn sandbox() -> Box<dyn Candidate> {
+pub(super) fn sandbox() -> Box<dyn Candidate> {
     Box::new(SandboxCandidate)
 }
 
-fn alipay() -> Box<dyn Candidate> {
+pub(super) fn alipay() -> Box<dyn Candidate> {
     Box::new(AlipayCandidate(KeyMode::PublicKey))
 }
 
-fn wechat() -> Box<dyn Candidate> {
+pub(super) fn wechat() -> Box<dyn Candidate> {
     Box::new(WeChatCandidate(KeyKind::Certificates))
 }
 
-fn unionpay() -> Box<dyn Candidate> {
+pub(super) fn unionpay() -> Box<dyn Candidate> {
     Box::new(UnionPayCandidate)
 }
 
-fn applepay() -> Box<dyn Candidate> {
+pub(super) fn applepay() -> Box<dyn Candidate> {
     Box::new(ApplePayCandidate)
 }
 
@@ -51,6 +50,8 @@ const CLAIMS: &[Bending] = &[
         "claims",
         "leaves min_life before its expiry is taken",
     ),
+    (alipay, "ali_qrcode", Bend::Claim(|it| it.action_lifetime = None), "claims", "says how long it is usable"),
+    (sandbox, "wx_h5", Bend::Reading(never_again), "claims", "is made anew by the same create"),
     (alipay, "ali_qrcode", Bend::Asking(later), "claims", "an order of the longest life ends when it says"),
     (unionpay, "unipay_web", Bend::Claim(|it| it.needs.clear()), "claims", "with nothing but what is needed"),
     (wechat, "wx_h5", Bend::Claim(|it| it.action_lifetime = None), "claims", "says how long it is usable"),
@@ -83,6 +84,15 @@ const LIMITS: &[Bending] = &[
     ),
     (wechat, "wx_native", Bend::Claim(|it| refunds(it).window = DAY * 400), "limits", "on the last of 400 days"),
     (alipay, "ali_qrcode", Bend::Reading(refund_unknown_at_first), "limits", "known once truth_from has passed"),
+    (alipay, "ali_qrcode", Bend::Claim(|it| refunds(it).window = DAY * 400), "limits", "on the last of 400 days"),
+    (applepay, "apple_pay", Bend::Claim(|it| refunds(it).window = DAY * 400), "limits", "on the last of 400 days"),
+    (
+        applepay,
+        "apple_pay",
+        Bend::Claim(|it| refunds(it).count_max = 51),
+        "limits",
+        "51 refunds of one payment are taken",
+    ),
     (unionpay, "unipay_app", Bend::Reading(forgotten_in_weeks), "limits", "a refund is known"),
     (
         unionpay,
@@ -155,90 +165,6 @@ fn every_wrong_reading_of_a_fault_is_found() {
 fn a_provider_that_forgets_and_a_token_for_another_amount_are_found() {
     // The same of a provider's restart and of tokens.
     found(REOPENING);
-}
-
-#[test]
-fn a_charge_that_is_told_wrongly_misleads_an_engine() {
-    // Whoever takes a gateway's page for a refusal has a payer charged twice, and both sides' books show it.
-    let bend = Bend::Reading(look_unknown_is_over);
-    let candidate = Bent { inner: applepay(), code: "apple_pay", bend };
-    let rules = codes(&candidate).remove(0);
-    let mut sheet = Sheet::new("engine", None);
-    runtime().block_on(runs::examine(&candidate, &rules, &Arc::new(Ear::default()), &mut sheet));
-    let report = Report { candidate: candidate.name(), rows: sheet.rows };
-    let wrong = |row: &&super::Row| row.case.starts_with("query of what was charged × executed, then 404");
-    assert!(report.failures().any(|row| wrong(&row)), "{report}");
-}
-
-#[test]
-fn what_an_engine_does_wrong_with_new_keys_and_tokens_is_found() {
-    // An adapter that never fetches keys for a notification, or always does, and one that takes any token, each in a
-    // whole engine.
-    let ear = Arc::new(Ear::default());
-    let certificates = "a notice under a new key is taken by its first repetition";
-    let anybodys = "notices that anybody could have made cause few requests";
-    let table = [
-        (wechat(), "wx_native", Bend::NeverFetches, certificates),
-        (wechat(), "wx_native", Bend::AlwaysFetches, anybodys),
-        (applepay(), "apple_pay", Bend::Token(double), "refused before anything is asked"),
-    ];
-    for (inner, code, bend, case) in table {
-        let candidate = Bent { inner, code, bend };
-        let rules = codes(&candidate).remove(0);
-        let mut sheet = Sheet::new("engine", None);
-        let ran = runtime().block_on(async {
-            if rules.authorize {
-                runs::tokens::examine(&candidate, &rules, &ear, &mut sheet).await
-            } else {
-                runs::rotated::examine(&candidate, &rules, &ear, &mut sheet).await
-            }
-        });
-        let report = Report { candidate: candidate.name(), rows: sheet.rows };
-        assert!(report.failures().any(|row| row.case.contains(case)), "{case}: {ran:?}\n{report}");
-    }
-}
-
-#[test]
-fn a_provider_that_forgets_in_the_middle_of_traffic_is_found() {
-    // One that comes back without its books, or without its new keys, fails what an engine had under way there, and
-    // what it fails is about just that.
-    let table = [
-        (wechat(), "wx_native", Bend::Forgets, Keys::Old, "that was open, paid and told of is paid once", false),
-        (sandbox(), "wx_native", Bend::Forgets, Keys::Old, "whose create was not answered", false),
-        (applepay(), "apple_pay", Bend::Forgets, Keys::Old, "whose charge was not answered", false),
-        (sandbox(), "wx_native", Bend::ForgetsKeys, Keys::New, "an account's settings are as before", true),
-        (unionpay(), "unipay_app", Bend::ForgetsKeys, Keys::New, "an account's settings are as before", true),
-    ];
-    for (inner, code, bend, keys, case, old_keys_pass) in table {
-        let candidate = Bent { inner, code, bend };
-        let rules = codes(&candidate).remove(0);
-        let examined = |keys| {
-            let mut sheet = Sheet::new("engine", None);
-            let ear = Arc::new(Ear::default());
-            let ran = runtime().block_on(runs::reopened::examine(&candidate, &rules, &ear, &mut sheet, keys));
-            (ran, Report { candidate: candidate.name(), rows: sheet.rows })
-        };
-        let (ran, report) = examined(keys);
-        let found = ran.is_err() || report.failures().any(|row| row.case.contains(case));
-        assert!(found, "{case}: {ran:?}\n{report}");
-        if old_keys_pass {
-            let (ran, report) = examined(Keys::Old);
-            assert!(ran.is_ok() && report.is_passed(), "{case}: {ran:?}\n{report}");
-        }
-    }
-}
-
-#[test]
-fn an_answer_that_names_no_order_misleads_an_engine() {
-    // Whoever does not tell the engine which order an answer is about has it believe another order's.
-    let candidate = Bent { inner: wechat(), code: "wx_native", bend: Bend::Anonymous };
-    let rules = codes(&candidate).remove(0);
-    let mut sheet = Sheet::new("engine", None);
-    let ear = Arc::new(Ear::default());
-    let ran = runtime().block_on(runs::swapped::examine(&candidate, &rules, &ear, &mut sheet));
-    let report = Report { candidate: candidate.name(), rows: sheet.rows };
-    let wrong = |row: &super::Row| row.case.starts_with("the answer about another order settles nothing");
-    assert!(report.failures().any(wrong), "{ran:?}\n{report}");
 }
 
 fn found(table: &[Bending]) {
@@ -340,12 +266,6 @@ fn any_session(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> 
     (session && matches!(told, Outcome::Unknown(_))).then(|| Outcome::AwaitingPayer(Vec::new()))
 }
 
-/// A charge that a query does not tell of is taken for one that was refused.
-fn look_unknown_is_over(call: &Call, told: &Outcome, _: &Context<'_>) -> Option<Outcome> {
-    let look = matches!(call, Call::Query { .. });
-    (look && matches!(told, Outcome::Unknown(_))).then(|| Outcome::Declined("no".to_owned()))
-}
-
 /// Every refund asks for the same.
 fn for_one_minor(call: &Call) -> Option<Call> {
     let Call::Refund { code, refund } = call else { return None };
@@ -353,7 +273,7 @@ fn for_one_minor(call: &Call) -> Option<Call> {
     Some(Call::Refund { code: code.clone(), refund: RefundIntent { amount, ..refund.clone() } })
 }
 
-fn double(intent: &Intent) -> Intent {
+pub(super) fn double(intent: &Intent) -> Intent {
     Intent { amount: intent.amount.checked_add(intent.amount).expect("small"), ..intent.clone() }
 }
 

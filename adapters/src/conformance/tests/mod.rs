@@ -8,6 +8,8 @@ mod planted;
 mod bent;
 #[cfg(all(feature = "alipay", feature = "applepay", feature = "unionpay", feature = "wechat"))]
 mod claims;
+#[cfg(all(feature = "alipay", feature = "applepay", feature = "unionpay", feature = "wechat"))]
+mod engines;
 
 use super::*;
 use crate::sandbox::simulator::SandboxCandidate;

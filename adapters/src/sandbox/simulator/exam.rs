@@ -205,15 +205,24 @@ impl Examined {
             PayerAction::AppOrder { order } if order.contains('=') => order,
             PayerAction::Redirect { url } if url.starts_with(IN_PROCESS) => url,
             PayerAction::Form { html } => html,
+            PayerAction::Redirect { url } => return self.open_address(number, url),
             // The other actions are handles that the provider gave out: there is nothing to prove.
             PayerAction::AppOrder { .. }
-            | PayerAction::Redirect { .. }
             | PayerAction::Prepay { .. }
             | PayerAction::QrText { .. }
             | PayerAction::WalletSession { .. } => return Ok(()),
         };
         let opened = self.simulator.open_order(text).map_err(|why| why.to_string())?;
         if opened == number { Ok(()) } else { Err("the order is of another number".to_owned()) }
+    }
+
+    /// An older address opens the same order; whether it can still be paid by it is the provider's matter.
+    fn open_address(&self, number: &str, url: &str) -> Result<(), String> {
+        let _visit = self.simulator.enter();
+        let mut books = Books::open(&self.simulator.ledger, self.simulator.now());
+        let order = books.order(number, FIRST).ok().flatten().ok_or("there is no such order")?;
+        let is_its = url.split_once("&at=").is_some_and(|(its, _)| order.h5_link().starts_with(its));
+        if is_its { Ok(()) } else { Err("the address is another order's".to_owned()) }
     }
 
     /// The order as if it had been paid.

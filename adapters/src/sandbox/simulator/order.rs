@@ -1,5 +1,7 @@
 //! The provider's rows: orders, what falls due, merchants.
 
+use std::time::Duration;
+
 use maxpay_engine::model::{Currency, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,8 @@ use crate::parts::digest::{digits, sha256};
 
 use super::super::signed::SignedOrder;
 use super::super::wire::{AnswerBody, OrderBody, PaymentBody, ReturnedBody, WireState};
+
+const H5_LIFE: Duration = Duration::from_mins(5);
 
 /// Where an order stands at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,9 @@ pub(super) struct Order {
     pub payments: Vec<Payment>,
     /// Given back in the console, minor units.
     pub returned: u64,
+    /// When the payer was last given an address; `None`: never, or long before this was kept.
+    #[serde(default)]
+    pub handle_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -82,6 +89,7 @@ impl Order {
             state: OrderState::Open,
             payments: Vec::new(),
             returned: 0,
+            handle_at: Some(now),
         }
     }
 
@@ -100,6 +108,7 @@ impl Order {
             state: OrderState::Open,
             payments: Vec::new(),
             returned: 0,
+            handle_at: None,
         }
     }
 
@@ -111,6 +120,18 @@ impl Order {
     /// Whether the payer's time is over.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at
+    }
+
+    /// Whether what the payer was given has ended before the order does: an address of `wx_h5` lives five minutes, like
+    /// the real one. Each create gives another one.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.channel == "wx_h5" && self.handle_at.is_some_and(|at| now.since(at) > H5_LIFE)
+    }
+
+    /// The address of a `wx_h5` order.
+    pub fn h5_link(&self) -> String {
+        let at = self.handle_at.unwrap_or(self.made_at).millis();
+        format!("https://wx.sandbox.invalid/h5?prepay_id=wx{}&at={at}", &self.token("handle")[..34])
     }
 
     /// Books a payment. The trade number follows from the order and the count, so that a repetition cannot invent one.

@@ -232,6 +232,9 @@ fn must_wait(books: &Books<'_>, order: &Order) -> Result<(), PayerError> {
 
 fn pay_open(books: &mut Books<'_>, order: &mut Order, amount: u64, telling: Telling) -> Result<(), PayerError> {
     must_wait(books, order)?;
+    if order.is_stale(books.now) {
+        return Err(PayerError::Refused("the payer's address has ended: the order is created again for another one"));
+    }
     books.pay(order, amount, telling)?;
     Ok(())
 }

@@ -189,7 +189,11 @@ fn read_order(path: &str, body: &[u8]) -> Result<OrderBody, &'static str> {
 }
 
 fn take_order(books: &mut Books<'_>, path: &str, asked: &OrderBody, content: String) -> Result<Executed, LedgerError> {
-    if let Some(order) = books.order(&asked.number, &asked.merchant_id)? {
+    if let Some(mut order) = books.order(&asked.number, &asked.merchant_id)? {
+        if order.state == OrderState::Open && order.content == content {
+            order.handle_at = Some(books.now);
+            books.put(&order);
+        }
         return Ok(taken_before(&order, &content));
     }
     let refused = |why| {
@@ -217,7 +221,8 @@ fn take_order(books: &mut Books<'_>, path: &str, asked: &OrderBody, content: Str
     Ok(Executed { status: 200, body: order.told(0), fault })
 }
 
-/// The same create again gets the same answer; `unipay_app`, like the real one, gives its serial once.
+/// The same create again gets the same answer, apart from an address that ends; `unipay_app`, like the real one, gives its
+/// serial once.
 fn taken_before(order: &Order, content: &str) -> Executed {
     if order.content != content {
         let body = AnswerBody::bare(&order.merchant_id, &order.number, WireState::Conflict);
@@ -247,7 +252,7 @@ fn opened(order: &Order) -> AnswerBody {
             body.handle = Some(format!("wx{}", &token[..34]));
             body.link = Some(format!("weixin://wxpay/bizpayurl?pr={}", &token[..7]));
         }
-        "wx_h5" => body.link = Some(format!("https://wx.sandbox.invalid/h5?prepay_id=wx{}", &token[..34])),
+        "wx_h5" => body.link = Some(order.h5_link()),
         _ => body.handle = Some(crate::parts::digest::digits(token.as_bytes(), 21)),
     }
     body

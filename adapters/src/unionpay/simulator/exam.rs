@@ -70,6 +70,16 @@ impl Candidate for UnionPayCandidate {
             lack(Feature::Return, "a refund is found only under its own number; its payment stays 00"),
             lack(Feature::Hold, "no response code says that a refund waits for the merchant's balance"),
             lack(Feature::Strand, "no response code says that a refund waits for a person"),
+            lack(Feature::EarlyRefunds, "no document asks for time between two refunds"),
+            lack(
+                Feature::ManyRefunds,
+                "a payment may be refunded many times (Form_6_4_Refund), and no number is named",
+            ),
+            lack(
+                Feature::LateRefunds,
+                "refunds are for payments of the last eleven months (Form_6_4_Refund), and no response code is named for \
+                 older ones",
+            ),
             lack(Feature::Probes, "UnionPay sends no probes"),
             lack(Feature::NoticeAge, "a notice carries the order's time, and none of its own"),
         ]

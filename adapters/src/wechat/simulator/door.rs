@@ -52,8 +52,12 @@ impl Simulator {
         let merchant = self.merchant(mchid).ok_or("the merchant does not exist")?;
         let key = merchant.api_keys.iter().find(|key| key.serial == serial).ok_or("the serial number is unknown")?;
         let seconds: u64 = timestamp.parse().map_err(|_| "the timestamp is none")?;
-        if self.now().seconds().abs_diff(seconds) > WINDOW.as_secs() || !(1..=32).contains(&nonce.len()) {
-            return Err("the timestamp is too old, or the nonce too long");
+        // Looked at before the signature is.
+        if self.now().seconds().abs_diff(seconds) > WINDOW.as_secs() {
+            return Err("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟");
+        }
+        if !(1..=32).contains(&nonce.len()) {
+            return Err("the nonce is too long");
         }
         // A server may have taken the path of its own address off.
         let prefix = self.base_url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
