@@ -16,6 +16,7 @@ use crate::actors::metrics::Metrics;
 use crate::actors::reader::Reader;
 use crate::actors::set_aside::SetAsideRows;
 use crate::actors::sweeping::MissingFunctions;
+use crate::actors::sweeps::Sweeps;
 use crate::actors::system::{ActorSystem, Arbiters};
 use crate::actors::threads::Threads;
 use crate::actors::timekeeper::Timekeeper;
@@ -279,6 +280,7 @@ impl EngineBuilder {
             hints: Hints::default(),
             metrics: Metrics::default(),
             missing_functions: MissingFunctions::default(),
+            sweeps: Sweeps::default(),
             keys_in_progress: KeysInProgress::default(),
         });
         check_sealing_key(&inner)?;

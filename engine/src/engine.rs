@@ -17,6 +17,7 @@ use crate::actors::metrics::{Metrics, MetricsSnapshot};
 use crate::actors::reader::Reader;
 use crate::actors::set_aside::SetAsideRows;
 use crate::actors::sweeping::{self, MissingFunctions};
+use crate::actors::sweeps::Sweeps;
 use crate::actors::system::ActorSystem;
 use crate::actors::threads::Threads;
 use crate::actors::timekeeper::Timekeeper;
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     pub hints: Hints,
     pub metrics: Metrics,
     pub missing_functions: MissingFunctions,
+    pub sweeps: Sweeps,
     pub keys_in_progress: KeysInProgress,
 }
 

@@ -1,4 +1,4 @@
-//! What the timekeeper sets off: a due transaction, a group of due deliveries, a sweep.
+//! What the timekeeper sets off: a due transaction, a group of due deliveries, work beside payments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,13 +213,15 @@ async fn offer(inner: &Arc<Inner>, subscription: SubscriptionId, due: Vec<DueDel
 }
 
 /// Has work beside payments done.
-pub(super) fn sweep(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
+pub(super) fn upkeep(inner: &Arc<Inner>, due: Due, permit: OwnedSemaphorePermit) {
     let owner = Arc::clone(inner);
     inner.commands.spawn(async move {
         match upkeep::work(&owner, due).await {
-            Ok(()) => {}
-            Err(Error::NotFound(_) | Error::SetAside) => remove(&owner, &[due]).await,
-            Err(why) => tracing::warn!(id = %due.id, %why, "work beside payments has to wait"),
+            Ok(()) => owner.timekeeper.taken(&[due]),
+            Err(why) => {
+                tracing::warn!(id = %due.id, %why, "work beside payments has to wait");
+                owner.timekeeper.not_taken(&[due]);
+            }
         }
         drop(permit);
         owner.timekeeper.wake.notify_one();

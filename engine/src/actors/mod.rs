@@ -5,7 +5,7 @@
 //!
 //! Reading order. What runs: [`commands`], [`threads`], [`system`]. One payment: [`router`], [`transaction`], `keeper`,
 //! `creating`, [`batch`]. Its calls: [`dispatcher`], [`calls`], `adapting`, `homing`. What becomes due: [`timekeeper`],
-//! `lane`, `firing`, [`upkeep`]. Webhooks: [`subscription`], [`delivering`], [`sweeping`].
+//! `lane`, `firing`, [`upkeep`]. Webhooks: [`subscription`], [`delivering`], [`sweeps`], [`sweeping`].
 
 mod adapting;
 pub(crate) mod batch;
@@ -35,6 +35,7 @@ pub(crate) mod set_aside;
 mod stalled;
 pub(crate) mod subscription;
 pub(crate) mod sweeping;
+pub(crate) mod sweeps;
 pub(crate) mod system;
 pub(crate) mod threads;
 pub(crate) mod ticket;

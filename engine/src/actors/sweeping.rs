@@ -20,8 +20,6 @@ const PAGE: usize = 256;
 /// Bytes of changed rows from which on a commit is full. A delivery with all its tries is far smaller than what a commit
 /// may hold beyond it.
 const COMMIT_BYTES: usize = 512 * 1024;
-/// How often a sweep begins again because its subscription changed.
-const RETRIES: usize = 16;
 
 /// Subscriptions whose function is missing, each told once.
 #[derive(Default)]
@@ -56,30 +54,51 @@ fn wanted(inner: &Inner, subscription: &Subscription) -> DeliveryInput {
     }
 }
 
-/// Goes through all deliveries of a subscription, then removes the due row that asked for it; when the subscription
-/// has changed meanwhile, goes through them again.
+/// What going through the deliveries of a subscription came to.
+pub(crate) enum Swept {
+    /// They follow it, and the due rows of those moments, which asked for it, are gone.
+    All(BTreeSet<Timestamp>),
+    /// It has changed meanwhile: they are to be gone through again.
+    Changed,
+}
+
+/// Goes through all deliveries of a subscription, then removes the due rows that have asked for it by then.
 ///
 /// # Errors
-/// The store cannot answer or take it; the row stays and it is done again.
-pub(crate) async fn sweep(inner: &Arc<Inner>, id: SubscriptionId, asked_at: Timestamp) -> Result<(), Error> {
-    for _ in 0..RETRIES {
+/// The store cannot answer or take it; the rows stay and it is done again.
+pub(crate) async fn sweep(
+    inner: &Arc<Inner>,
+    id: SubscriptionId,
+    asked: impl FnOnce() -> BTreeSet<Timestamp>,
+) -> Result<Swept, Error> {
+    let read = async || {
         let (subscription, seen) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
-        let subscription = subscription.ok_or(Error::NotFound("subscription"))?;
-        let input = wanted(inner, &subscription);
-        let mut from = id.bytes().to_vec();
-        while let Some(next) = sweep_page(inner, id, &input, from).await? {
-            from = next;
-        }
-        let mut batch = Batch::default();
-        // A change of the same millisecond has written the same row: it must not go with that change undone.
-        batch.watch(keys::subscription(id), seen).remove(keys::due(asked_at, DueKind::Maintenance, id.0));
-        match inner.store.commit(batch).await {
-            Ok(_) => return Ok(()),
-            Err(CommitError::Conflict(_) | CommitError::Stale) => {}
-            Err(why) => return Err(why.into()),
-        }
+        subscription.map(|it| (it, seen)).ok_or(Error::NotFound("subscription"))
+    };
+    let (subscription, _) = read().await?;
+    let input = wanted(inner, &subscription);
+    let mut from = id.bytes().to_vec();
+    while let Some(next) = sweep_page(inner, id, &input, from).await? {
+        from = next;
     }
-    Err(Error::Busy)
+    let rows = asked();
+    // Read again: the store may no longer remember what changed since the beginning of a long way. Whoever asked before
+    // this had changed it before.
+    let (now, seen) = read().await?;
+    if now.version != subscription.version {
+        return Ok(Swept::Changed);
+    }
+    let mut batch = Batch::default();
+    batch.watch(keys::subscription(id), seen);
+    for at in &rows {
+        batch.remove(keys::due(*at, DueKind::Maintenance, id.0));
+    }
+    match inner.store.commit(batch).await {
+        Ok(_) => Ok(Swept::All(rows)),
+        // A change of the same millisecond has written the same row: it must not go with that change undone.
+        Err(CommitError::Conflict(_) | CommitError::Stale) => Ok(Swept::Changed),
+        Err(why) => Err(why.into()),
+    }
 }
 
 /// One page, from that key of the index on. Returns where the next one begins.

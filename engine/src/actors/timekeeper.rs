@@ -30,8 +30,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const TRANSACTIONS_AT_ONCE: usize = 512;
 /// Groups of due deliveries that are handed over at once.
 const DELIVERIES_AT_ONCE: usize = 4;
-/// Sweeps of subscriptions at once.
-const SWEEPS_AT_ONCE: usize = 4;
+/// Pieces of work beside payments at once.
+const UPKEEP_AT_ONCE: usize = 4;
 /// Deliveries handed over together.
 const GROUP: usize = 256;
 
@@ -41,7 +41,7 @@ pub(crate) struct Timekeeper {
     pub(super) wake: Arc<Notify>,
     pub(super) transactions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
-    sweeps: Arc<Semaphore>,
+    upkeep: Arc<Semaphore>,
     /// Until when by the monotonic clock it does nothing, in nanoseconds; 0 while it looks at what is due.
     idle_until: AtomicU64,
 }
@@ -59,7 +59,7 @@ impl Timekeeper {
             wake: Arc::new(Notify::new()),
             transactions: Arc::new(Semaphore::new(TRANSACTIONS_AT_ONCE)),
             deliveries: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
-            sweeps: Arc::new(Semaphore::new(SWEEPS_AT_ONCE)),
+            upkeep: Arc::new(Semaphore::new(UPKEEP_AT_ONCE)),
             idle_until: AtomicU64::new(0),
         }
     }
@@ -192,9 +192,9 @@ impl Timekeeper {
             }
             firing::deliveries(inner, group, permit);
         }
-        for due in take(2, self.sweeps.available_permits()) {
-            match Arc::clone(&self.sweeps).try_acquire_owned() {
-                Ok(permit) => firing::sweep(inner, due, permit),
+        for due in take(2, self.upkeep.available_permits()) {
+            match Arc::clone(&self.upkeep).try_acquire_owned() {
+                Ok(permit) => firing::upkeep(inner, due, permit),
                 Err(_) => self.not_taken(&[due]),
             }
         }

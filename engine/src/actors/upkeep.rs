@@ -8,33 +8,40 @@ use crate::Error;
 use crate::engine::Inner;
 use crate::front::is_forgotten;
 use crate::model::{InboxId, InboxItem, Subscription, SubscriptionId, Timestamp};
+use crate::store::codec::Record;
 use crate::store::keys::{self, Due, DueKind};
 use crate::store::records::decode_row;
 use crate::store::{Batch, RowKey, Scan, Store, Table, notes};
-
-use super::sweeping;
 
 /// Due rows that are looked through for keys that can be forgotten in one commit.
 const TOGETHER: usize = 512;
 /// How long after it came a notification of the inbox is applied again, at least and at most.
 pub(crate) const APPLY_AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_hours(1));
 
-/// Does what is due, and removes the due row when it is done.
+/// Does what is due, and removes the due row when it is done; or hands it to whoever does so.
 ///
 /// # Errors
 /// The store cannot answer or take it; the row stays and it is done again. [`Error::SetAside`] when what it is about
-/// does not decode.
+/// does not decode: that is set aside, and the row stays until it is mended.
 pub(super) async fn work(inner: &Arc<Inner>, due: Due) -> Result<(), Error> {
     let id = SubscriptionId(due.id);
-    let (subscription, _) = inner.reader.record::<Subscription>(keys::subscription(id)).await?;
-    if subscription.is_some() {
-        return sweeping::sweep(inner, id, due.at).await;
+    if read::<Subscription>(inner, keys::subscription(id)).await?.is_some() {
+        inner.sweeps.ask(inner, id, due.at);
+        return Ok(());
     }
-    let (item, _) = inner.reader.record::<InboxItem>(keys::inbox(InboxId(due.id))).await?;
-    match item {
+    match read::<InboxItem>(inner, keys::inbox(InboxId(due.id))).await? {
         Some(item) => apply(inner, &item, due).await,
         None => forget_keys(inner, due).await,
     }
+}
+
+/// The record of a row; one that does not decode is set aside.
+async fn read<T: Record + Send + 'static>(inner: &Arc<Inner>, key: RowKey) -> Result<Option<T>, Error> {
+    let read = inner.reader.record::<T>(key.clone()).await;
+    if read.as_ref().is_err_and(|why| *why == Error::SetAside) {
+        inner.set_aside.put(inner, key, "it does not decode");
+    }
+    read.map(|(record, _)| record)
 }
 
 /// Applies a notification that its record was too busy for.

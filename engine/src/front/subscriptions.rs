@@ -211,7 +211,10 @@ fn write_subscription(
     changed.version += 1;
     let mut batch = Batch::default();
     batch.watch(keys::subscription(before.id), seen).put_subscription(Some(&before), &changed);
-    sweeping::follow(&mut batch, before.id, now);
+    let decides = |it: &Subscription| (it.state, it.delivery, it.target.clone());
+    if decides(&changed) != decides(&before) {
+        sweeping::follow(&mut batch, before.id, now);
+    }
     Decided::Write(batch, changed)
 }
 
@@ -224,4 +227,33 @@ fn event_types(given: &[EventKind]) -> Result<Vec<EventKind>, Error> {
     kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DeliveryMode;
+    use crate::store::Table;
+    use crate::store::samples::sample_subscription;
+
+    #[test]
+    fn deliveries_follow_only_what_decides_about_them() {
+        // Its deliveries are gone through, which may be very many, when a change decides where they go, and else not.
+        let table: [(&str, fn(&mut Subscription), bool); 6] = [
+            ("description", |it| it.description.push('!'), false),
+            ("headers", |it| it.headers.clear(), false),
+            ("event types", |it| it.event_types = EventKind::ALL.to_vec(), false),
+            ("state", |it| it.state = SubscriptionState::Disabled, true),
+            ("delivery", |it| it.delivery = DeliveryMode::TestSendsOnly, true),
+            ("target", |it| it.target = Target::Function("other".to_owned()), true),
+        ];
+        for (what, change, followed) in table {
+            let before = sample_subscription();
+            let mut changed = before.clone();
+            change(&mut changed);
+            let decided = write_subscription(before, changed, Seq(1), Timestamp::from_millis(1));
+            let Decided::Write(batch, _) = decided else { panic!("{what}: it is no change") };
+            assert_eq!(batch.puts.iter().any(|put| put.key.table == Table::Due), followed, "{what}");
+        }
+    }
 }

@@ -179,6 +179,33 @@ async fn a_damaged_delivery_is_noted_and_stays_due() {
 }
 
 #[tokio::test]
+async fn a_damaged_subscription_is_noted_and_followed_once_it_is_mended() {
+    // A person hears of it, and that its deliveries are to follow it is not forgotten.
+    let world = World::new().await;
+    let subscription = subscribe(&world, "hook").await;
+    let row = keys::subscription(subscription.id);
+    let sound = world.durable.read(&row).expect("it is open").value.expect("it is there");
+    let asked = keys::due(world.engine.now(), keys::DueKind::Maintenance, subscription.id.0);
+    let mut batch = damaged(row.clone());
+    batch.put_marker(asked.clone());
+    world.durable.commit(batch).await.expect("written");
+    let noted = async || world.engine.set_aside(PAGE).await.expect("a list").items;
+    world.until("it is noted", async || noted().await.len() == 1).await;
+    let item = noted().await.remove(0);
+    assert_eq!((item.kind, item.id.clone()), ("subscription", subscription.id.to_string()));
+    assert!(world.durable.read(&asked).expect("it is open").value.is_some(), "it is due still");
+    let mend = Batch { puts: vec![Put { key: row, value: Some(sound) }], ..Batch::default() };
+    world.durable.commit(mend).await.expect("written");
+    world.engine.retry_set_aside("subscription", &item.id, None).await.expect("retried");
+    let followed = async || {
+        world.clock.advance(Duration::from_secs(30));
+        due_rows(&world) == 0
+    };
+    world.until("all is done", followed).await;
+    assert!(noted().await.is_empty());
+}
+
+#[tokio::test]
 async fn what_nobody_can_take_takes_up_no_room() {
     // Whatever it is that cannot be worked on: what is due of it stays in the store, and is not held in memory as under way.
     for beside in ["account", "subscription", "delivery"] {

@@ -1,6 +1,7 @@
 //! Deliveries that follow their subscription, and what must not be sent.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::deliveries::{all, pay, subscribe};
 use super::world::World;
@@ -11,8 +12,9 @@ use crate::machine::delivery::{DeliveryInput, TRIES_KEPT};
 use crate::model::{
     Delivery, DeliveryState, DeliveryTry, EventKind, KeyId, KeyOwner, Subscription, SubscriptionState, TryResult,
 };
+use crate::store::keys::{self, DueKind};
 use crate::store::memory::Failure;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Scan, Store, Table};
 
 /// A held delivery with as many tries as a record keeps, each with a long excerpt.
 fn heavy(world: &World, subscription: &Subscription) -> Delivery {
@@ -55,6 +57,48 @@ async fn a_sweep_takes_deliveries_of_any_size() {
         })
         .await;
     assert_eq!(all(&world).await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_merchant_who_changes_a_subscription_often_holds_up_nobody() {
+    // A long history is gone through a few times for very many changes, and others do not wait for their end.
+    const CHANGES: usize = 1_000;
+    let world = World::new().await;
+    let (often, once) = (subscribe(&world, "hook").await, subscribe(&world, "hook").await);
+    let update = async |id, state| {
+        let request = UpdateSubscription { state: Some(state), ..UpdateSubscription::default() };
+        world.engine.update_subscription(world.scope, id, request).await.expect("changed");
+    };
+    update(once.id, SubscriptionState::Disabled).await;
+    let held = heavy(&world, &once);
+    let mut batch = Batch::default();
+    batch.put_delivery(None, &Delivery { tries: Vec::new(), ..held.clone() });
+    world.store.commit(batch).await.expect("written");
+    for _ in 0..8 {
+        let mut batch = Batch::default();
+        for _ in 0..500 {
+            let state = DeliveryState::Delivered { at: world.engine.now() };
+            batch.put_delivery(None, &Delivery { state, tries: Vec::new(), ..heavy(&world, &often) });
+        }
+        world.store.commit(batch).await.expect("written");
+    }
+    for change in 0..CHANGES {
+        world.clock.advance(Duration::from_millis(1));
+        update(often.id, [SubscriptionState::Disabled, SubscriptionState::Enabled][change % 2]).await;
+    }
+    update(once.id, SubscriptionState::Enabled).await;
+    let inner = world.engine.inner();
+    let released = async || {
+        let (delivery, _) = delivering::read_delivery(inner, held.id).await.expect("it is there");
+        !matches!(delivery.state, DeliveryState::Held { .. })
+    };
+    world.until("it is released", released).await;
+    let asked_for = async || {
+        world.clock.advance(Duration::from_secs(1));
+        let rows = world.store.scan(&Scan::prefix(Table::Due, &[], 2 * CHANGES)).expect("it is open").rows;
+        rows.iter().filter_map(|(key, _)| keys::parse_due(key)).any(|due| due.kind == DueKind::Maintenance)
+    };
+    world.until("nothing asks for more", async || !asked_for().await).await;
 }
 
 #[tokio::test]
