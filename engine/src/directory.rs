@@ -122,8 +122,8 @@ impl Directory {
     /// first. Paused ones are among them: whoever asks looks at the state. One that does not open is left out.
     ///
     /// # Errors
-    /// The store cannot answer; [`Error::CertificateUnusable`] when there are such accounts and the secrets of none
-    /// open.
+    /// The store cannot answer or is busy; [`Error::CertificateUnusable`] when there are such accounts and the secrets
+    /// of none open.
     pub(crate) async fn accounts_for(
         &self,
         scope: Scope,
@@ -134,7 +134,8 @@ impl Directory {
             match self.account(*id).await {
                 Ok(Some(account)) => serving.push(account),
                 Ok(None) => {}
-                Err(Error::StoreUnavailable(why)) => return Err(Error::StoreUnavailable(why)),
+                // These say nothing about the account.
+                Err(why @ (Error::StoreUnavailable(_) | Error::Busy | Error::ShuttingDown)) => return Err(why),
                 Err(why) => {
                     tracing::error!(account = %id, %why, "an account does not open and is left out");
                     sealed.extend(Some(*id).filter(|_| matches!(why, Error::CertificateUnusable(_))));

@@ -25,7 +25,7 @@ mod transactions;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(crate) use tests::refusing_store;
+pub(crate) use tests::{SlowStore, refusing_store};
 
 pub use account_settings::account_lacks;
 pub(crate) use idempotency::{Claim, Claimed, KeysInProgress, is_forgotten};

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::channel::http::HttpReply;
 use crate::channel::{Adapter, Context, Interpreted, Outcome, Prepared, Step, Subject};
 use crate::engine::Inner;
+use crate::model::Timestamp;
 
 use super::calls::Asked;
 
@@ -44,7 +45,7 @@ where
 }
 
 /// The same, for those who must know whether it was done at all.
-async fn on_pool<T, F>(inner: &Inner, work: F) -> Result<T, Error>
+pub(crate) async fn on_pool<T, F>(inner: &Inner, work: F) -> Result<T, Error>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, String> + Send + 'static,
@@ -60,6 +61,16 @@ pub(crate) fn with_context<T>(
     asked: &Asked,
     work: impl FnOnce(&dyn Adapter, &Context<'_>) -> T,
 ) -> Result<T, String> {
+    with_context_at(inner.clock.now().wall, inner, asked, work)
+}
+
+/// Has an adapter work as at `now`: what came then and proved itself then does so still.
+pub(crate) fn with_context_at<T>(
+    now: Timestamp,
+    inner: &Inner,
+    asked: &Asked,
+    work: impl FnOnce(&dyn Adapter, &Context<'_>) -> T,
+) -> Result<T, String> {
     let adapter = &asked.account.record.adapter;
     let adapter = inner.adapters.named(adapter).ok_or_else(|| format!("there is no adapter called {adapter}"))?;
     let view = asked.account.view(Some(asked.attempt.revision));
@@ -68,7 +79,7 @@ pub(crate) fn with_context<T>(
     let subject =
         (!asked.number.is_empty()).then(|| Subject { number: &asked.number, numbered_at: asked.attempt.numbered_at });
     let context = Context {
-        now: inner.clock.now().wall,
+        now,
         entropy: inner.entropy.as_ref(),
         account: view,
         material: &asked.account.material,

@@ -19,7 +19,7 @@ use crate::secrets::Secret;
 use crate::store::{Batch, Health};
 
 use super::adapting::prepare;
-pub(crate) use super::adapting::{interpret, off_arbiter, sign, with_context};
+pub(crate) use super::adapting::{interpret, off_arbiter, on_pool, sign, with_context, with_context_at};
 use super::batch::evidence_place;
 use super::dispatcher::Job;
 use super::keeper::account_of;

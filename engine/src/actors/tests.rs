@@ -8,6 +8,7 @@ mod disk;
 mod ending;
 mod failover;
 mod following;
+mod kept;
 mod repeats;
 mod script;
 mod supervision;

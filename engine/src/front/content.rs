@@ -1,11 +1,17 @@
 //! What a request says, as a digest: tells a repeat of a bill number from another payment under it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::api::CreateTransaction;
+
+/// Arrays and objects inside one another in `extras`: far below what any JSON reader takes, ours and the merchants', when
+/// it stands inside a list or a webhook.
+pub(super) const EXTRAS_DEPTH_MAX: usize = 64;
 
 /// The business fields of a request, in the order of their names. An absent one is not written.
 #[derive(Serialize)]
@@ -38,8 +44,8 @@ struct Payer<'r> {
 /// SHA-256 of the RFC 8785 form of the business fields as received: nulls dropped, before defaults, without the payer's
 /// address.
 ///
-/// Numbers inside `extras` are written as they came through the JSON reader: the digest is compared with digests made
-/// here only.
+/// Numbers inside `extras` stand as they were spelled, other than RFC 8785 has it: as doubles, two of many digits would be
+/// one. The digest is compared with digests made here only.
 pub(super) fn content_digest(request: &CreateTransaction) -> [u8; 32] {
     let currency = request.amount.currency();
     let content = Content {
@@ -60,46 +66,49 @@ pub(super) fn content_digest(request: &CreateTransaction) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(&content).expect("texts and numbers are JSON")).into()
 }
 
-/// A JSON text in its canonical form; what is none is taken for a text. `None`: it is null.
+/// A JSON text in its canonical form; what is none, or lies too deep to be taken, counts as a text. `None`: it is null.
 fn canonical(extras: &str) -> Option<Box<RawValue>> {
-    let value = serde_json::from_str(extras).unwrap_or_else(|_| Value::from(extras));
-    if value.is_null() {
-        return None;
-    }
     let mut text = String::new();
-    write(&value, &mut text);
-    Some(RawValue::from_string(text).expect("what was read as JSON is written as JSON"))
+    if !is_json_within(extras, EXTRAS_DEPTH_MAX) || write(extras.trim(), &mut text).is_err() {
+        text = Value::from(extras).to_string();
+    }
+    let written = RawValue::from_string(text).expect("what was read as JSON is written as JSON");
+    (written.get() != "null").then_some(written)
 }
 
-/// Members in the order of their names' UTF-16 code units, no white space.
-fn write(value: &Value, text: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
+/// Members in the order of their names' UTF-16 code units, no white space. Of a name that stands twice the last counts.
+fn write(raw: &str, text: &mut String) -> serde_json::Result<()> {
+    match raw.bytes().next() {
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw)?;
+            let mut sorted: Vec<_> = members.into_iter().collect();
             sorted.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
             text.push('{');
             for (index, (name, member)) in sorted.into_iter().enumerate() {
                 if index > 0 {
                     text.push(',');
                 }
-                text.push_str(&Value::String(name.clone()).to_string());
+                text.push_str(&Value::String(name).to_string());
                 text.push(':');
-                write(member, text);
+                write(member.get(), text)?;
             }
             text.push('}');
         }
-        Value::Array(items) => {
+        Some(b'[') => {
             text.push('[');
-            for (index, item) in items.iter().enumerate() {
+            for (index, item) in serde_json::from_str::<Vec<&RawValue>>(raw)?.into_iter().enumerate() {
                 if index > 0 {
                     text.push(',');
                 }
-                write(item, text);
+                write(item.get(), text)?;
             }
             text.push(']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
+        Some(b'"') => text.push_str(&Value::String(serde_json::from_str(raw)?).to_string()),
+        // A number as it is spelled, or a word.
+        Some(_) | None => text.push_str(raw),
     }
+    Ok(())
 }
 
 /// Whether `text` is one JSON value whose arrays and objects lie at most `depth_max` inside one another.
@@ -194,6 +203,22 @@ mod tests {
             (
                 request(),
                 r#"{"amount":100,"channel":"x_app","currency":"CNY","extras":{"a":[true,null],"b":1},"payer":{},"subject":"tea"}"#,
+            ),
+            (
+                CreateTransaction {
+                    extras: Some(
+                        r#" {"o": 12345678901234567890123, "\u0061": {"c": [1.50, -0], "b": "é\n\u00e9"}} "#.to_owned(),
+                    ),
+                    ..request()
+                },
+                r#"{"amount":100,"channel":"x_app","currency":"CNY","extras":{"a":{"b":"é\né","c":[1.50,-0]},"o":12345678901234567890123},"payer":{},"subject":"tea"}"#,
+            ),
+            (
+                CreateTransaction { extras: Some("[".repeat(65)), ..request() },
+                &format!(
+                    r#"{{"amount":100,"channel":"x_app","currency":"CNY","extras":"{}","payer":{{}},"subject":"tea"}}"#,
+                    "[".repeat(65)
+                ),
             ),
             (
                 CreateTransaction { extras: Some("null".to_owned()), ..request() },

@@ -1,10 +1,11 @@
 //! Starting a payment: checked against the channel's manifest, given an account, made durable, sent, answered.
 
+use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Claimed;
-use super::content::{content_digest, is_json_within};
+use super::content::{EXTRAS_DEPTH_MAX, content_digest, is_json_within};
 use super::route::{Route, newest_revision};
 use crate::actors::bills;
 use crate::actors::calls::{self, Asked};
@@ -23,9 +24,6 @@ use crate::{Engine, Error};
 pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
 const SUBJECT_BYTES_MAX: usize = 256;
 const EXTRAS_BYTES_MAX: usize = 16 * 1024;
-/// Arrays and objects inside one another: far below what any JSON reader takes, ours and the merchants', when it stands
-/// inside a list or a webhook.
-const EXTRAS_DEPTH_MAX: usize = 64;
 const URL_CHARS_MAX: usize = 2_048;
 const INPUT_CHARS_MAX: usize = 128;
 
@@ -69,6 +67,7 @@ impl Inner {
             if let Some(bill) = &standing.0
                 && let Some(id) = self.stands(scope, &request, bill).await?
             {
+                self.begun_before(idem.as_ref(), "transaction", id.0).await?;
                 return self.found(id, began, wait).await;
             }
             Some(standing)
@@ -99,14 +98,16 @@ impl Inner {
             }
         };
         let watcher = self.watchers.watch(id);
-        let creation = Creation { draft, made_at, first, route: route.why, strict, idempotency: idem, standing };
+        let creation =
+            Creation { draft, made_at, first, route: route.why, strict, idempotency: idem.clone(), standing };
         match self.tell(id, What::Create(Box::new(creation)), None).await? {
             Settled::Now(made) => {
-                let transaction = self.wait_while(*made, &watcher, began, wait, is_submitting).await?;
+                let transaction = self.wait_while(*made, &watcher, began, wait, is_submitting).await;
                 Ok(Created { transaction, first: true })
             }
             Settled::Other(id) => {
                 drop(watcher);
+                self.begun_before(idem.as_ref(), "transaction", id.0).await?;
                 self.found(id, began, wait).await
             }
         }
@@ -135,7 +136,7 @@ impl Inner {
     async fn found(self: &Arc<Self>, id: TransactionId, began: Duration, wait: Duration) -> Result<Created, Error> {
         let watcher = self.watchers.watch(id);
         let known = self.transaction_row(id).await?;
-        let waited = self.wait_while(known, &watcher, began, wait, is_submitting).await?;
+        let waited = self.wait_while(known, &watcher, began, wait, is_submitting).await;
         let transaction = self.renewed(waited).await?;
         Ok(Created { transaction, first: false })
     }
@@ -216,7 +217,8 @@ impl Inner {
         record.ok_or(Error::NotFound("transaction"))
     }
 
-    /// The transaction once `goes_on` no longer holds, or as it is when the wait is over.
+    /// The transaction once `goes_on` no longer holds, or as it is when the wait is over. When it cannot be read
+    /// meanwhile it is told as it was last known: what was done for it is done, and an error would deny it.
     pub(super) async fn wait_while(
         &self,
         mut record: Transaction,
@@ -224,24 +226,35 @@ impl Inner {
         began: Duration,
         wait: Duration,
         goes_on: fn(&Transaction) -> bool,
-    ) -> Result<Transaction, Error> {
+    ) -> Transaction {
         if !goes_on(&record) {
-            return Ok(record);
+            return record;
         }
         let mut over = self.clock.sleep(wait.saturating_sub(self.clock.now().monotonic.saturating_sub(began)));
         while goes_on(&record) {
             let mut changed = std::pin::pin!(watcher.changed.notified());
             changed.as_mut().enable();
-            record = self.transaction_row(record.id).await?;
+            match self.newest(record).await {
+                Ok(newest) => record = newest,
+                Err(known) => return known,
+            }
             if !goes_on(&record) {
                 break;
             }
             match futures_util::future::select(changed, &mut over).await {
                 futures_util::future::Either::Left(_) => {}
-                futures_util::future::Either::Right(_) => return self.transaction_row(record.id).await,
+                futures_util::future::Either::Right(_) => return self.newest(record).await.unwrap_or_else(identity),
             }
         }
-        Ok(record)
+        record
+    }
+
+    /// A transaction as it is now; `Err`: as it was known before, because it cannot be read.
+    pub(super) async fn newest(&self, known: Transaction) -> Result<Transaction, Transaction> {
+        self.transaction_row(known.id).await.map_err(|why| {
+            tracing::warn!(transaction = %known.id, %why, "it is told as it was before");
+            known
+        })
     }
 }
 

@@ -79,9 +79,13 @@ impl Inner {
     async fn apply_notification(self: &Arc<Self>, item: &InboxItem, packed: &Secret) -> Result<(), Error> {
         let raw = unpack(packed).ok_or_else(|| Error::Internal("a notification does not unpack".to_owned()))?;
         let account = account_of(self, item.account_id).await?;
-        let Notified::Verified { facts, .. } = self.read_notification(&account, &raw).await.map_err(Error::Conflict)?
-        else {
-            return Err(Error::Conflict("it does not prove itself any more".to_owned()));
+        // As when it came: proofs grow old, and what they proved does not.
+        let facts = match self.read_notification(&account, &raw, item.received_at).await {
+            Ok(Notified::Verified { facts, .. }) => facts,
+            Err(why @ (Error::Busy | Error::ShuttingDown | Error::StoreUnavailable(_))) => return Err(why),
+            Ok(Notified::Hint { .. } | Notified::Unverified { .. } | Notified::NeedMaterial(_)) | Err(_) => {
+                return self.ask_instead(item, &raw).await;
+            }
         };
         for fact in &facts {
             match self.keep_fact(&account, &raw, fact).await {
@@ -92,6 +96,16 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// A notification that was verified when it came and cannot be read any more, because its key or its account is gone,
+    /// still says whom the channel is to be asked about.
+    async fn ask_instead(&self, item: &InboxItem, raw: &RawNotification) -> Result<(), Error> {
+        let number = AttemptNumber::parse(&item.number)
+            .ok_or_else(|| Error::Conflict("it does not prove itself any more".to_owned()))?;
+        let body = Secret::from_bytes(raw.body.to_vec());
+        let sealed = self.sealer.seal(evidence_place(&number.transaction), &body, self.entropy.as_ref());
+        self.hint(&number, Some(sealed)).await
     }
 
     /// The answer to a call of ours, sealed as evidence of its record: it belongs to a question of then, so it is kept

@@ -23,9 +23,9 @@ use crate::secrets::Secret;
 use crate::store::keys;
 use crate::{Engine, Error};
 
-/// Facts of one notification.
 /// Characters of a refused notification's reason that are logged.
 const REASON_SHOWN: usize = 300;
+/// Facts of one notification.
 const FACTS_MAX: usize = 16;
 /// How long a busy record is waited for, each time twice as long as before: some seconds in all, well below what a
 /// provider waits for its answer.
@@ -74,7 +74,7 @@ impl Inner {
         account: &Arc<LoadedAccount>,
         raw: &RawNotification,
     ) -> NotificationReply {
-        let (facts, ack, refusal) = match self.read_notification(account, raw).await {
+        let (facts, ack, refusal) = match self.read_notification(account, raw, self.clock.now().wall).await {
             Ok(Notified::Verified { facts, ack, refusal }) => (facts, ack, refusal),
             Ok(Notified::Hint { number, ack, refusal }) => {
                 return match self.follow_hint(account, &number).await {
@@ -93,7 +93,7 @@ impl Inner {
             }
             Ok(Notified::NeedMaterial(_)) => return refused(text(503, "material to verify it is missing")),
             Err(why) => {
-                tracing::warn!(account = %account.record.id, why, "a notification could not be read");
+                tracing::warn!(account = %account.record.id, %why, "a notification could not be read");
                 return refused(text(500, "it could not be read"));
             }
         };
@@ -106,16 +106,20 @@ impl Inner {
         }
     }
 
-    /// What a notification says, with material fetched once if that is missing.
+    /// What a notification says that came at `at`, with material fetched once if that is missing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] and [`Error::ShuttingDown`] say nothing about it; what else goes wrong does.
     pub(super) async fn read_notification(
         self: &Arc<Self>,
         account: &Arc<LoadedAccount>,
         raw: &RawNotification,
-    ) -> Result<Notified, String> {
-        match self.interpret_notification(account, raw).await? {
+        at: Timestamp,
+    ) -> Result<Notified, Error> {
+        match self.interpret_notification(account, raw, at).await? {
             Notified::NeedMaterial(request) => {
-                let account = self.materials.refresh(self, account, request, Asker::Notification).await?;
-                self.interpret_notification(&account, raw).await
+                let refreshed = self.materials.refresh(self, account, request, Asker::Notification).await;
+                self.interpret_notification(&refreshed.map_err(Error::Internal)?, raw, at).await
             }
             read @ (Notified::Verified { .. } | Notified::Hint { .. } | Notified::Unverified { .. }) => Ok(read),
         }
@@ -125,11 +129,13 @@ impl Inner {
         self: &Arc<Self>,
         account: &Arc<LoadedAccount>,
         raw: &RawNotification,
-    ) -> Result<Notified, String> {
-        let asked: Asked = about_account(self, account)?;
+        at: Timestamp,
+    ) -> Result<Notified, Error> {
+        let asked: Asked = about_account(self, account).map_err(Error::Internal)?;
         let (owner, raw) = (Arc::clone(self), raw.clone());
-        let work = move || calls::with_context(&owner, &asked, |adapter, context| adapter.notification(&raw, context));
-        calls::off_arbiter(self, work).await
+        let read =
+            move || calls::with_context_at(at, &owner, &asked, |adapter, context| adapter.notification(&raw, context));
+        calls::on_pool(self, read).await
     }
 
     /// Keeps every fact, or says why the provider is to repeat all of them. A fact that is kept twice changes nothing.

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use slow_store::SlowStore;
+
 use crate::api::*;
 use crate::clock::{SeededEntropy, VirtualClock};
 use crate::model::*;

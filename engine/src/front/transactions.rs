@@ -1,5 +1,6 @@
 //! A transaction that is there: read, close, look, charge, wallet sessions, and what the original API shows.
 
+use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,9 +254,9 @@ impl Inner {
     ) -> Result<Transaction, Error> {
         let over = self.clock.sleep(wait.min(WAIT_MAX));
         let (ticket, ended) = Ticket::awaited();
-        self.command(id, input, carried, Some(ticket)).await?;
+        let record = self.command(id, input, carried, Some(ticket)).await?;
         futures_util::future::select(ended, over).await;
-        self.transaction_row(id).await
+        Ok(self.newest(record).await.unwrap_or_else(identity))
     }
 
     /// Whether a payer action is past its time.
@@ -322,7 +323,7 @@ impl Inner {
         let watcher = self.watchers.watch(id);
         let carried = Carried { idempotency, token: Some(token), ..Carried::default() };
         let charged = self.command(id, input, carried, None).await?;
-        self.wait_while(charged, &watcher, began, request.wait.min(WAIT_MAX), is_submitting).await
+        Ok(self.wait_while(charged, &watcher, began, request.wait.min(WAIT_MAX), is_submitting).await)
     }
 
     async fn verify(

@@ -91,14 +91,16 @@ impl Params {
         })
     }
 
-    /// SHA-256 of the fields, whatever their order and white space. Tells a repeat from another request.
+    /// SHA-256 of the fields, whatever their order and white space. Tells a repeat from another request. Numbers count as
+    /// they are spelled: read as doubles, two of many digits would be one.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for (name, raw) in &self.0 {
-            absorb(&Value::String(name.clone()), &mut hasher);
-            match serde_json::from_str::<Value>(raw.get()) {
-                Ok(value) => absorb(&value, &mut hasher),
-                Err(_) => hasher.update(raw.get()),
+            absorb_text(name, &mut hasher);
+            // What lies deeper than a reader goes counts as it was written.
+            let reads = serde_json::from_str::<Value>(raw.get()).is_ok();
+            if !reads || absorb(raw.get(), &mut hasher).is_err() {
+                hasher.update(raw.get());
             }
         }
         hasher.finalize().into()
@@ -110,27 +112,37 @@ impl Params {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-/// Writes a value so that equal values, and only those, give equal bytes.
-fn absorb(value: &Value, hasher: &mut Sha256) {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            hasher.update(value.to_string());
-            hasher.update(b"\n");
-        }
-        Value::Array(items) => {
+/// Writes a value so that equal values, and only those, give equal bytes. It lies no deeper than a reader goes.
+fn absorb(raw: &str, hasher: &mut Sha256) -> serde_json::Result<()> {
+    match raw.bytes().next() {
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(raw)?;
             hasher.update(format!("[{}\n", items.len()));
-            for item in items {
-                absorb(item, hasher);
-            }
+            items.into_iter().try_for_each(|item| absorb(item.get(), hasher))
         }
-        Value::Object(fields) => {
+        Some(b'{') => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw)?;
             hasher.update(format!("{{{}\n", fields.len()));
-            for (name, value) in fields.iter().collect::<BTreeMap<_, _>>() {
-                absorb(&Value::String(name.clone()), hasher);
-                absorb(value, hasher);
-            }
+            fields.into_iter().try_for_each(|(name, value)| {
+                absorb_text(&name, hasher);
+                absorb(value.get(), hasher)
+            })
+        }
+        Some(b'"') => {
+            absorb_text(&serde_json::from_str::<String>(raw)?, hasher);
+            Ok(())
+        }
+        Some(_) | None => {
+            hasher.update(raw);
+            hasher.update(b"\n");
+            Ok(())
         }
     }
+}
+
+fn absorb_text(text: &str, hasher: &mut Sha256) {
+    hasher.update(Value::from(text).to_string());
+    hasher.update(b"\n");
 }
 
 /// The fields of exactly one JSON object, each there once.
@@ -281,6 +293,9 @@ mod tests {
         {
             assert_ne!(base, digest(other), "{other}");
         }
+        assert_ne!(digest(r#"{"o":12345678901234567890123}"#), digest(r#"{"o":12345678901234567890124}"#));
+        let deep = |inside: &str| format!(r#"{{"a":{}{inside}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_ne!(digest(&deep("1")), digest(&deep("2")));
     }
 
     fn read(text: &str) -> Result<Example, Problem> {

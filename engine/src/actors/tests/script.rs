@@ -184,7 +184,10 @@ impl Adapter for Script {
         if raw.header("sign") == Some("by another key") && context.material.is_empty() {
             return Notified::NeedMaterial(maintain());
         }
-        if raw.header("sign") != Some("good") {
+        // A proof that grows old, as a stamped signature does.
+        let until = raw.header("sign").and_then(|sign| sign.strip_prefix("good until ")?.parse().ok());
+        let good = raw.header("sign") == Some("good") || until.is_some_and(|until| context.now.millis() <= until);
+        if !good && raw.header("sign") != Some("by another key") {
             return Notified::Unverified { reason: "no sign".to_owned(), refusal };
         }
         let text = String::from_utf8_lossy(&raw.body).into_owned();
