@@ -11,6 +11,7 @@ use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
 use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
+use crate::actors::inbox_items::InboxItems;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::Metrics;
 use crate::actors::reader::Reader;
@@ -249,6 +250,7 @@ impl EngineBuilder {
         let directory = Arc::new(Directory::new(reader.clone(), Arc::clone(&sealer)));
         listen(store.as_ref(), directory.kept());
         let alarms = listening(store.as_ref(), Alarms::new(ids.clone(), Arc::clone(&self.clock)));
+        let inbox = listening(store.as_ref(), InboxItems::read(store.as_ref())?);
         let set_aside = listening(store.as_ref(), SetAsideRows::read(store.as_ref())?);
         let watchers = listening(store.as_ref(), Watchers::default());
         let timekeeper = listening(store.as_ref(), Timekeeper::new());
@@ -263,6 +265,7 @@ impl EngineBuilder {
             sealer,
             directory,
             alarms,
+            inbox,
             clock: self.clock,
             entropy: self.entropy,
             adapters,

@@ -12,6 +12,7 @@ use crate::actors::commands::Commands;
 use crate::actors::dispatcher::Dispatcher;
 use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
+use crate::actors::inbox_items::InboxItems;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::{Metrics, MetricsSnapshot};
 use crate::actors::reader::Reader;
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     /// Apps, accounts and bearer keys as they are used.
     pub directory: Arc<Directory>,
     pub alarms: Arc<Alarms>,
+    /// What waits in the inbox.
+    pub inbox: Arc<InboxItems>,
     /// Blocking work off the caller and off the arbiters: store reads, sealing, signing.
     pub reader: Reader,
     /// Commands of callers that are under way, and whether new ones are taken.

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::engine::Inner;
 use crate::machine::{Input, Told};
 use crate::model::{AlarmKind, InboxId, InboxItem, Sealed};
-use crate::store::{Batch, CommitError, Health, Scan, Table, keys};
+use crate::store::{Batch, CommitError, Health, keys};
 
 use super::dispatcher::Job;
 use super::transaction::{Carried, TransactionMessage, What};
@@ -17,8 +17,6 @@ use super::transaction::{Carried, TransactionMessage, What};
 const TRIES_IN_SLOT: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// Items in the inbox at most.
-const INBOX_MAX: usize = 10_000;
 
 /// What a call told, on its way home.
 pub(crate) struct Homebound {
@@ -123,11 +121,8 @@ async fn to_inbox(inner: &Arc<Inner>, home: &mut Homebound, why: &str) -> Came {
         return Came::Never(why.to_owned());
     };
     let account_id = attempt.account_id;
-    let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
-    match inner.reader.run(move |store| store.scan(&scan)).await {
-        Ok(Ok(rows)) if rows.rows.len() >= INBOX_MAX => return Came::Never(format!("the inbox is full, and {why}")),
-        Ok(Ok(_)) => {}
-        Ok(Err(_)) | Err(_) => return Came::NotNow,
+    if inner.inbox.is_full() {
+        return Came::Never(format!("the inbox is full, and {why}"));
     }
     let id = *home.inbox.get_or_insert_with(|| inner.ids.next());
     let reason = format!("the answer to {:?} could not be taken by its record: {why}", home.job.kind);

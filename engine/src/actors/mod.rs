@@ -21,6 +21,7 @@ mod failure;
 mod firing;
 pub(crate) mod hints;
 mod homing;
+pub(crate) mod inbox_items;
 mod keeper;
 mod kind;
 mod lane;

@@ -17,10 +17,7 @@ use crate::engine::Inner;
 use crate::model::{AlarmKind, AttemptNumber, InboxId, InboxItem};
 use crate::secrets::{SealContext, Secret};
 use crate::store::keys::DueKind;
-use crate::store::{Batch, Scan, Table, keys};
-
-/// What waits in the inbox at most; at it notifications are refused, so that the provider repeats.
-const INBOX_MAX: usize = 10_000;
+use crate::store::{Batch, keys};
 
 impl Inner {
     pub(super) async fn to_inbox(
@@ -30,9 +27,7 @@ impl Inner {
         (number, reason): (String, String),
         apply_again: bool,
     ) -> Result<(), Error> {
-        let scan = Scan::prefix(Table::Inbox, &[], INBOX_MAX);
-        let full = self.reader.run(move |store| store.scan(&scan)).await??.rows.len() >= INBOX_MAX;
-        if full {
+        if self.inbox.is_full() {
             return Err(Error::LimitReached("the inbox is full".to_owned()));
         }
         let id: InboxId = self.ids.next();

@@ -11,8 +11,8 @@ use crate::model::{
     AttemptNumber, Delivery, InboxId, InboxItem, RawId, Subscription, Timestamp, Transaction, TransactionId,
 };
 use crate::store::keys::{Due, DueKind};
-use crate::store::records::{read_record, scan_records};
-use crate::store::{Batch, RowKey, Scan, StoreError, Table, keys, notes};
+use crate::store::records::read_record;
+use crate::store::{Batch, RowKey, StoreError, Table, keys, notes};
 use crate::{Engine, Error};
 
 impl Engine {
@@ -59,7 +59,7 @@ impl Inner {
         if row.table == Table::Transaction
             && let Some(id) = keys::last_id(&row.key)
         {
-            self.apply_what_came(id).await?;
+            self.apply_what_came(id).await;
         }
         Ok(())
     }
@@ -83,18 +83,12 @@ impl Inner {
     }
 
     /// Applies the notifications that came while a transaction was set aside.
-    async fn apply_what_came(self: &Arc<Self>, id: TransactionId) -> Result<(), Error> {
-        let number = id.to_string();
-        let scan = Scan::prefix(Table::Inbox, &[], crate::store::SCAN_ROWS_MAX);
-        let items = self.reader.run(move |store| scan_records::<InboxItem>(store, &scan)).await??;
-        for item in items.records.into_iter().filter_map(|(_, item)| item.ok()) {
-            if item.number.starts_with(&number)
-                && let Err(why) = self.apply_any(item.id, None).await
-            {
-                tracing::warn!(item = %item.id, %why, "a notification stays in the inbox");
+    async fn apply_what_came(self: &Arc<Self>, id: TransactionId) {
+        for item in self.inbox.about(id) {
+            if let Err(why) = self.apply_any(item, None).await {
+                tracing::warn!(%item, %why, "a notification stays in the inbox");
             }
         }
-        Ok(())
     }
 }
 
