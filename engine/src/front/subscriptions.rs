@@ -239,19 +239,17 @@ mod tests {
     #[test]
     fn deliveries_follow_only_what_decides_about_them() {
         // Its deliveries are gone through, which may be very many, when a change decides where they go, and else not.
-        let table: [(&str, fn(&mut Subscription), bool); 6] = [
-            ("description", |it| it.description.push('!'), false),
-            ("headers", |it| it.headers.clear(), false),
-            ("event types", |it| it.event_types = EventKind::ALL.to_vec(), false),
-            ("state", |it| it.state = SubscriptionState::Disabled, true),
-            ("delivery", |it| it.delivery = DeliveryMode::TestSendsOnly, true),
-            ("target", |it| it.target = Target::Function("other".to_owned()), true),
+        let before = sample_subscription;
+        let table = [
+            ("description", Subscription { description: "other".to_owned(), ..before() }, false),
+            ("headers", Subscription { headers: Vec::new(), ..before() }, false),
+            ("event types", Subscription { event_types: EventKind::ALL.to_vec(), ..before() }, false),
+            ("state", Subscription { state: SubscriptionState::Disabled, ..before() }, true),
+            ("delivery", Subscription { delivery: DeliveryMode::TestSendsOnly, ..before() }, true),
+            ("target", Subscription { target: Target::Function("other".to_owned()), ..before() }, true),
         ];
-        for (what, change, followed) in table {
-            let before = sample_subscription();
-            let mut changed = before.clone();
-            change(&mut changed);
-            let decided = write_subscription(before, changed, Seq(1), Timestamp::from_millis(1));
+        for (what, changed, followed) in table {
+            let decided = write_subscription(before(), changed, Seq(1), Timestamp::from_millis(1));
             let Decided::Write(batch, _) = decided else { panic!("{what}: it is no change") };
             assert_eq!(batch.puts.iter().any(|put| put.key.table == Table::Due), followed, "{what}");
         }
