@@ -32,6 +32,7 @@ use crate::directory::Directory;
 use crate::engine::{Engine, Inner};
 use crate::front::KeysInProgress;
 use crate::machine::schedule::Schedule;
+use crate::model::AppId;
 use crate::secrets::{Sealer, SealingKey};
 use crate::settings::Settings;
 use crate::store::memory::MemoryStore;
@@ -349,7 +350,7 @@ impl HttpClient for NoClient {
 }
 
 impl WebhookClient for NoClient {
-    fn resolve(&self, _: &str, _: u16) -> BoxFuture<'static, Result<Vec<std::net::SocketAddr>, String>> {
+    fn resolve(&self, _: AppId, _: &str, _: u16) -> BoxFuture<'static, Result<Vec<std::net::SocketAddr>, String>> {
         Box::pin(async { Err("this engine was given no webhook client".to_owned()) })
     }
 

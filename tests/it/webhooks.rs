@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,13 +19,14 @@ use maxpay_engine::api::{
 };
 use maxpay_engine::channel::http::{HttpReply, HttpRequest, SendFailure, SendLimits};
 use maxpay_engine::clock::{Clock, SeededEntropy, System, VirtualClock};
-use maxpay_engine::model::{Currency, Delivery, DeliveryMode, DeliveryState, Door, Money, Timestamp};
+use maxpay_engine::model::{AppId, Currency, Delivery, DeliveryMode, DeliveryState, Door, Money, Timestamp};
 use maxpay_engine::secrets::{Sealer, SealingKey, Secret};
 use maxpay_engine::store::redb::{RedbOptions, RedbStore};
 use maxpay_engine::webhook::{GuardPolicy, WebhookClient};
 use maxpay_tests::client::{Client, payment};
 use maxpay_tests::receiver::Receiver;
-use maxpay_tests::world::{self, Keys, World};
+use maxpay_tests::world::{self, Keys, Parts, World};
+use maxpay_transports::client::{TargetClient, TrustedRoots};
 use md5::{Digest, Md5};
 use serde_json::json;
 use sha2::Sha256;
@@ -106,6 +108,55 @@ async fn a_test_send_shows_what_went_and_what_came() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_hang_stop_no_payment() {
+    // The name servers of 64 targets stay silent, and all are tried at once: a payment is created, its provider's answer
+    // read and its notification verified meanwhile, and another app's webhook arrives.
+    let (let_go, asked) = (Arc::new(OnceLock::<()>::new()), Arc::new(AtomicUsize::new(0)));
+    let (held, count) = (Arc::clone(&let_go), Arc::clone(&asked));
+    let targets = TargetClient::looking_up(&TrustedRoots::default(), move |name| {
+        if name.starts_with("dead") {
+            count.fetch_add(1, Ordering::SeqCst);
+            held.wait();
+        }
+        Ok(vec![[127, 0, 0, 1].into()])
+    });
+    let world = World::of(Parts { targets: targets.expect("a client"), ..Parts::default() }).await;
+    let master = Client::new(world.address, &world.keys.master);
+    let mut sends = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let target = json!({ "type": "url", "url": format!("http://dead{number}.example/hook") });
+        let body = json!({ "target": target, "delivery": "test_sends_only" });
+        let made = master.expect(201, "POST", "/v1/subscriptions", Some(&body)).await;
+        let path = format!("/v1/subscriptions/{}/test", made["id"].as_str().expect("an id"));
+        let master = master.clone();
+        sends.spawn(async move { master.ask("POST", &path, Some(&json!({}))).await });
+    }
+    let hanging = async {
+        while asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, hanging).await.expect("a name is looked up");
+
+    let (other, _) = world::make_app(&world.engine, &world.simulator).await;
+    let other = Client::new(world.address, &other.master);
+    let receiver = Receiver::well().await;
+    let url = receiver.url().replace("127.0.0.1", "shop.example");
+    let body = json!({ "target": { "type": "url", "url": url } });
+    other.expect(201, "POST", "/v1/subscriptions", Some(&body)).await;
+    for payer in [&master, &other] {
+        let body = payment("order-1", "wx_native", Magic::PayNow.amount_minor());
+        let created = payer.expect(201, "POST", "/v1/transactions", Some(&body)).await;
+        let path = format!("/v1/transactions/{}", created["id"].as_str().expect("an id"));
+        payer.until(&path, LIMIT, |it| it["status"] == "succeeded").await;
+    }
+    receiver.wait_for(1, LIMIT).await;
+    assert!(sends.try_join_next().is_none(), "the names still hang");
+    let_go.set(()).expect("once");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eleven_tries_on_the_original_schedule_across_restarts() {
     // Each gap counts from the end of the try before, never early; the engine is stopped and started in the middle.
     let folder = tempfile::tempdir().expect("a folder");
@@ -151,7 +202,7 @@ struct Refusing {
 }
 
 impl WebhookClient for Refusing {
-    fn resolve(&self, _: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
+    fn resolve(&self, _: AppId, _: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
         Box::pin(async move { Ok(vec![SocketAddr::from(([93, 184, 215, 14], port))]) })
     }
 

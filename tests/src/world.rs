@@ -41,6 +41,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Its channels; one is the sandbox's.
     pub adapters: Vec<Arc<dyn Adapter>>,
+    /// Carries its webhooks.
+    pub targets: TargetClient,
     /// Settings of its doors; they open on a free port, whatever these say.
     pub http: HttpSettings,
     /// What stands behind doors of its own.
@@ -52,6 +54,7 @@ impl Default for Parts {
         Self {
             store: Arc::new(MemoryStore::new()),
             adapters: maxpay_adapters::builtin(),
+            targets: TargetClient::new(&TrustedRoots::default()).expect("a client"),
             http: HttpSettings::default(),
             extras: Extras::default(),
         }
@@ -113,7 +116,7 @@ impl World {
             .sealing_key(sealer())
             .clock(clock)
             .http_client(Arc::new(SandboxClient::new(Arc::clone(&simulator), None)))
-            .webhook_client(Arc::new(TargetClient::new(&TrustedRoots::default()).expect("a client")))
+            .webhook_client(Arc::new(parts.targets))
             .guard(GuardPolicy { allow_loopback_in_test: true, allow_networks: Vec::new() });
         for adapter in parts.adapters {
             builder = builder.adapter(adapter);

@@ -4,21 +4,26 @@
 //! keep one deadline over everything. They differ in their connections: calls to providers move money, so each has a
 //! connection of its own, because a pool may send a request again when it meets a dead connection. Webhooks may arrive
 //! twice, so their connections are kept, and they go to vetted addresses only.
+//!
+//! Each looks names up in its own lookups: a merchant's names that hang take nothing from calls to providers.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::future::{BoxFuture, Either, select};
 use maxpay_engine::channel::http::{ClientIdentity, HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
+use maxpay_engine::model::AppId;
 use maxpay_engine::webhook::WebhookClient;
 use maxpay_engine::webhook::guard::{AddressClass, literal};
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
-use tokio::sync::Semaphore;
+
+use crate::lookups::Lookups;
 
 /// Connecting, TLS included, takes no longer; then it is known that nothing was sent.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -27,7 +32,6 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 const IDLE_PER_TARGET_MAX: usize = 32;
 /// Clients with a certificate that are kept; beyond it the one unused for longest goes.
 const IDENTITIES_MAX: usize = 64;
-const LOOKUPS_MAX: usize = 64;
 const REASON_MAX: usize = 200;
 
 /// A client cannot be made.
@@ -74,6 +78,7 @@ impl fmt::Debug for TrustedRoots {
 #[derive(Clone)]
 pub struct ProviderClient {
     roots: TrustedRoots,
+    names: SharingResolver,
     plain: reqwest::Client,
     identities: Arc<Mutex<Identities>>,
 }
@@ -88,8 +93,13 @@ struct Identities {
 impl ProviderClient {
     /// A client that judges its peers by these roots.
     pub fn new(roots: &TrustedRoots) -> Result<Self, ClientError> {
-        let plain = roots.build(unpooled)?;
-        Ok(Self { roots: roots.clone(), plain, identities: Arc::default() })
+        Self::with(roots, Lookups::of_platform())
+    }
+
+    fn with(roots: &TrustedRoots, lookups: Lookups) -> Result<Self, ClientError> {
+        let names = SharingResolver(lookups);
+        let plain = roots.build(|| unpooled().dns_resolver(names.clone()))?;
+        Ok(Self { roots: roots.clone(), names, plain, identities: Arc::default() })
     }
 
     fn client_for(&self, identity: Option<&ClientIdentity>) -> Result<reqwest::Client, SendFailure> {
@@ -104,7 +114,10 @@ impl ProviderClient {
         }
         let unusable = || SendFailure::NotSent("the client certificate cannot be used".into());
         let parsed = reqwest::Identity::from_pem(identity.pem().expose()).map_err(|_| unusable())?;
-        let client = self.roots.build(|| unpooled().identity(parsed.clone())).map_err(|_| unusable())?;
+        let client = self
+            .roots
+            .build(|| unpooled().dns_resolver(self.names.clone()).identity(parsed.clone()))
+            .map_err(|_| unusable())?;
         if identities.clients.len() >= IDENTITIES_MAX {
             let oldest = identities.clients.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
             oldest.and_then(|digest| identities.clients.remove(&digest));
@@ -119,7 +132,8 @@ impl HttpClient for ProviderClient {
         let this = self.clone();
         Box::pin(async move {
             let client = this.client_for(request.identity.as_ref())?;
-            exchange(client, request, limits, Overlong::Refuse).await
+            let app = request.on_behalf_of;
+            ON_BEHALF_OF.scope(app, exchange(client, request, limits, Overlong::Refuse)).await
         })
     }
 }
@@ -131,8 +145,26 @@ impl fmt::Debug for ProviderClient {
 }
 
 tokio::task_local! {
+    /// For which app the request of this task leaves.
+    static ON_BEHALF_OF: Option<AppId>;
     /// Where the request of this task may connect to.
     static PINNED: Vec<SocketAddr>;
+}
+
+/// Looks names up within the share of the request's app.
+#[derive(Clone)]
+struct SharingResolver(Lookups);
+
+impl Resolve for SharingResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let app = ON_BEHALF_OF.try_with(|app| *app).unwrap_or_default();
+        // The client puts the port of the request in place of 0.
+        let found = self.0.find(app, name.as_str(), 0);
+        Box::pin(async move {
+            let addresses: reqwest::dns::Addrs = Box::new(found.await?.into_iter());
+            Ok(addresses)
+        })
+    }
 }
 
 /// Answers with the addresses that were vetted for the request, and with nothing outside of one.
@@ -159,12 +191,24 @@ pub struct TargetClient {
     public: reqwest::Client,
     loopback: reqwest::Client,
     exact: reqwest::Client,
-    lookups: Arc<Semaphore>,
+    lookups: Lookups,
 }
 
 impl TargetClient {
-    /// A client that judges its peers by these roots.
+    /// A client that judges its peers by these roots, and asks the platform's resolver for the addresses of names.
     pub fn new(roots: &TrustedRoots) -> Result<Self, ClientError> {
+        Self::with(roots, Lookups::of_platform())
+    }
+
+    /// The same, asking `look_up`, which may block: it is called on threads that do nothing else.
+    pub fn looking_up(
+        roots: &TrustedRoots,
+        look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
+        Self::with(roots, Lookups::by(look_up))
+    }
+
+    fn with(roots: &TrustedRoots, lookups: Lookups) -> Result<Self, ClientError> {
         let pooled = || {
             hardened()
                 .pool_max_idle_per_host(IDLE_PER_TARGET_MAX)
@@ -175,7 +219,7 @@ impl TargetClient {
             public: roots.build(pooled)?,
             loopback: roots.build(pooled)?,
             exact: roots.build(|| unpooled().dns_resolver(PinnedResolver))?,
-            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            lookups,
         })
     }
 
@@ -192,18 +236,9 @@ impl TargetClient {
 }
 
 impl WebhookClient for TargetClient {
-    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
-        let (host, lookups) = (host.to_owned(), Arc::clone(&self.lookups));
-        Box::pin(async move {
-            let slot = lookups.acquire_owned().await.map_err(|_| "name resolution has stopped")?;
-            // The slot goes with the thread, so that lookups that hang are bounded too.
-            let lookup = tokio::task::spawn_blocking(move || {
-                let _slot = slot;
-                (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
-            });
-            let found = lookup.await.map_err(|_| "the name does not resolve")?;
-            found.map_err(|_| "the name does not resolve".to_owned())
-        })
+    fn resolve(&self, app: AppId, host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
+        let found = self.lookups.find(Some(app), host, port);
+        Box::pin(async move { found.await.map_err(str::to_owned) })
     }
 
     fn send(

@@ -336,11 +336,34 @@ async fn a_request_that_cannot_be_written_is_not_sent() {
 }
 
 #[tokio::test]
-async fn names_resolve_to_every_address() {
-    // The machine's own name gives loopback addresses with the port; a name that cannot exist gives a reason.
-    let found = target().resolve("localhost", 81).await.expect("it resolves");
-    assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback() && address.port() == 81));
-    assert!(target().resolve("", 80).await.is_err() || target().resolve("a..b", 80).await.is_err());
+async fn a_call_looks_its_name_up_within_the_share_of_its_app() {
+    // One app's names hang, more than it may have under way; a call of another app finds its provider all the same, with
+    // and without a certificate of its own. What a name says is where the call goes.
+    let mut peer = Peer::start(Then::Answer(OK)).await;
+    let let_go = Arc::new(std::sync::OnceLock::<()>::new());
+    let held = Arc::clone(&let_go);
+    let lookups = Lookups::by(move |name| {
+        if name.starts_with("dead") {
+            held.wait();
+        }
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    });
+    let client = ProviderClient::with(&TrustedRoots::default(), lookups).expect("TLS works");
+    let mut hanging = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let mut request = peer.post_to(&format!("dead{number}.example"), "http");
+        request.on_behalf_of = Some(AppId(RawId([1; 12])));
+        hanging.spawn(client.send(request, SHORT));
+    }
+    tokio::task::yield_now().await;
+    let mut request = peer.post_to("pay.example", "http");
+    request.on_behalf_of = Some(AppId(RawId([2; 12])));
+    assert_eq!(client.send(request, LIMITS).await.expect("an answer").status, 200);
+    for sent in hanging.join_all().await {
+        assert!(matches!(sent, Err(SendFailure::Unknown(_))), "{sent:?}");
+    }
+    assert_eq!(peer.arrived().len(), 1);
+    let_go.set(()).expect("once");
 }
 
 #[tokio::test]

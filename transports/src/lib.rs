@@ -7,4 +7,6 @@ pub mod http;
 
 pub mod client;
 
+mod lookups;
+
 pub mod stdio;

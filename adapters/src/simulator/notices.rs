@@ -44,8 +44,12 @@ pub fn over_http(client: Arc<dyn HttpClient>) -> NotificationSink {
         let client = Arc::clone(&client);
         Box::pin(async move {
             let url = notice.url.parse().map_err(|_| "the notify address is no address".to_owned())?;
-            let request =
-                HttpRequest { method: Method::POST, url, headers: notice.headers, body: notice.body, identity: None };
+            let request = HttpRequest {
+                method: Method::POST,
+                headers: notice.headers,
+                body: notice.body,
+                ..HttpRequest::get(url)
+            };
             let limits = SendLimits { deadline: Duration::from_secs(5), body_max: 4096 };
             let reply = client.send(request, limits).await.map_err(|failure| failure.to_string())?;
             Ok(NoticeReply { status: reply.status, body: reply.body })

@@ -14,7 +14,7 @@ use crate::channel::{Answer, Call, Interpreted, OriginalApi, Outcome, Prepared, 
 use crate::directory::LoadedAccount;
 use crate::engine::Inner;
 use crate::machine::Told;
-use crate::model::{AccountState, AlarmKind, Attempt, CallKind, Door, Sealed, SendState, Timestamp};
+use crate::model::{AccountState, AlarmKind, AppId, Attempt, CallKind, Door, Sealed, SendState, Timestamp};
 use crate::secrets::Secret;
 use crate::store::{Batch, Health};
 
@@ -193,7 +193,7 @@ async fn ask_for(inner: &Arc<Inner>, asked: &Asked, job: Option<&Job>) -> Heard 
         if left.is_zero() {
             return unknown("its time is over".to_owned());
         }
-        let reply = match send(inner, request, left).await {
+        let reply = match send(inner, asked.account.record.app_id, request, left).await {
             Ok(reply) => reply,
             // Only of the first request does *not sent* prove that nothing was executed.
             Err(SendFailure::NotSent(why)) if sent == 0 => {
@@ -286,7 +286,13 @@ fn deadline_of(inner: &Inner, asked: &Asked) -> Duration {
 }
 
 /// Sends one request, within its deadline by the engine's clock whatever the client does.
-pub(crate) async fn send(inner: &Inner, request: HttpRequest, deadline: Duration) -> Result<HttpReply, SendFailure> {
+pub(crate) async fn send(
+    inner: &Inner,
+    app: AppId,
+    request: HttpRequest,
+    deadline: Duration,
+) -> Result<HttpReply, SendFailure> {
+    let request = HttpRequest { on_behalf_of: Some(app), ..request };
     let limits = SendLimits { deadline, body_max: BODY_MAX };
     let sending = inner.http.send(request, limits);
     match select(sending, inner.clock.sleep(deadline + GRACE)).await {

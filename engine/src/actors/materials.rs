@@ -148,7 +148,8 @@ async fn fetch(
     let asked = about_account(inner, account)?;
     let mut step = Step(0);
     for _ in 0..STEPS_MAX {
-        let reply = calls::send(inner, request, DEADLINE).await.map_err(|why| why.to_string())?;
+        let reply =
+            calls::send(inner, account.record.app_id, request, DEADLINE).await.map_err(|why| why.to_string())?;
         match calls::interpret(inner, &asked, step, &reply).await? {
             Interpreted::Learned(learned) => return keep(inner, account, learned).await,
             Interpreted::Next { step: next, request: following } => (step, request) = (next, following),

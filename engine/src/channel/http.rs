@@ -12,7 +12,7 @@ use url::Url;
 
 pub use http::Method;
 
-use crate::model::Timestamp;
+use crate::model::{AppId, Timestamp};
 use crate::secrets::Secret;
 
 /// A request to a provider or a webhook target. Its `Debug` shows where it goes, and neither query, headers nor body.
@@ -28,20 +28,22 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// With what to prove ourselves in the TLS handshake, where the provider asks for it.
     pub identity: Option<ClientIdentity>,
+    /// The app for which it leaves. The engine says so when it sends; a client gives each its share of what is scarce.
+    pub on_behalf_of: Option<AppId>,
 }
 
 impl HttpRequest {
     /// A GET.
     #[must_use]
     pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: Vec::new(), body: Bytes::new(), identity: None }
+        Self { method: Method::GET, url, headers: Vec::new(), body: Bytes::new(), identity: None, on_behalf_of: None }
     }
 
     /// A POST of `body` with that content type.
     #[must_use]
     pub fn post(url: Url, content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-        Self { method: Method::POST, url, headers, body: body.into(), identity: None }
+        Self { method: Method::POST, url, headers, body: body.into(), identity: None, on_behalf_of: None }
     }
 
     /// The same with one more header.
@@ -60,6 +62,7 @@ impl fmt::Debug for HttpRequest {
             .field("headers", &Redacted(&self.headers))
             .field("body", &format_args!("{} bytes", self.body.len()))
             .field("identity", &self.identity)
+            .field("on_behalf_of", &self.on_behalf_of)
             .finish()
     }
 }

@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use crate::channel::http::{HttpReply, HttpRequest, SendFailure, SendLimits};
 use crate::clock::Clock;
-use crate::model::{Event, Target, Timestamp, TryResult};
+use crate::model::{AppId, Event, Target, Timestamp, TryResult};
 use crate::secrets::Secret;
 
 use super::functions::{FunctionCall, FunctionRegistry};
@@ -37,7 +37,9 @@ const USER_AGENT: &str = concat!("MaxPay/", env!("CARGO_PKG_VERSION"));
 /// break, and what was read is the body. So [`SendFailure::TooLarge`] does not occur.
 pub trait WebhookClient: Send + Sync + 'static {
     /// Every address of a host name, with the port. A reason, without addresses of ours, when there is none.
-    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>>;
+    ///
+    /// `app` is on whose behalf: name servers of one merchant that stay silent must delay that merchant's alone.
+    fn resolve(&self, app: AppId, host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>>;
 
     /// Sends it to one of `pinned` and reads the answer.
     fn send(
@@ -139,7 +141,10 @@ impl Sender {
         let began = self.clock.now().monotonic;
         let url = self.policy.check_target(target, outgoing.event.mode).map_err(refused)?;
         let request = build(&url, outgoing, now).map_err(|reason| TryResult::Refused { reason })?;
-        let pinned = self.within(self.limits.deadline, self.resolve(&url)).await.unwrap_or_else(|| Err(late()))?;
+        let pinned = self
+            .within(self.limits.deadline, self.resolve(outgoing.event.app_id, &url))
+            .await
+            .unwrap_or_else(|| Err(late()))?;
         let addresses: Vec<_> = pinned.iter().map(SocketAddr::ip).collect();
         self.policy.vet(&addresses, outgoing.event.mode).map_err(refused)?;
 
@@ -160,12 +165,12 @@ impl Sender {
         }
     }
 
-    async fn resolve(&self, url: &Url) -> Result<Vec<SocketAddr>, TryResult> {
+    async fn resolve(&self, app: AppId, url: &Url) -> Result<Vec<SocketAddr>, TryResult> {
         let port = url.port_or_known_default().expect("http and https have ports");
         match (guard::literal(url), url.host()) {
             (Some(address), _) => Ok(vec![SocketAddr::new(address, port)]),
             (None, Some(Host::Domain(name))) => {
-                self.client.resolve(name, port).await.map_err(|reason| TryResult::NoAnswer { reason })
+                self.client.resolve(app, name, port).await.map_err(|reason| TryResult::NoAnswer { reason })
             }
             (None, _) => Err(refused(guard::GuardError::NotAnAddress)),
         }

@@ -16,7 +16,7 @@ struct Scripted {
 }
 
 impl WebhookClient for Scripted {
-    fn resolve(&self, _host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
+    fn resolve(&self, _: AppId, _host: &str, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, String>> {
         let parse = |text: &&str| SocketAddr::new(text.parse().expect("an address"), port);
         let addresses = self.addresses.iter().map(parse).collect::<Vec<_>>();
         match addresses.first() {

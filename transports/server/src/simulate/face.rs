@@ -112,7 +112,7 @@ impl Inner {
         let (Ok(url), Ok(method)) = (url, request.method.parse()) else { return not_found() };
         let MountRequest { headers, body, .. } = request;
         // Nothing of TLS is known here, so nobody is proved by a certificate.
-        let request = HttpRequest { method, url, headers, body, identity: None };
+        let request = HttpRequest { method, headers, body, ..HttpRequest::get(url) };
         if self.service.is_for(&request) { self.service.serve(&request) } else { not_found() }
     }
 
