@@ -102,7 +102,8 @@ async fn a_name_has_one_lookup_at_a_time() {
 async fn a_name_that_nobody_waits_for_is_not_looked_up() {
     // Those whose tries are over leave nothing in the queue.
     let zone = Zone::new();
-    let full: Vec<_> = (0..THREADS_OF_AN_APP).map(|it| zone.lookups.find(Some(app(1)), &format!("dead.{it}"), 80)).collect();
+    let full: Vec<_> =
+        (0..THREADS_OF_AN_APP).map(|it| zone.lookups.find(Some(app(1)), &format!("dead.{it}"), 80)).collect();
     zone.until_hanging(THREADS_OF_AN_APP).await;
     drop((0..100).map(|it| zone.lookups.find(Some(app(1)), &format!("dead.late.{it}"), 80)).collect::<Vec<_>>());
     let late = zone.lookups.find(Some(app(1)), "shop.example", 80);

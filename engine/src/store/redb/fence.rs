@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use super::files::{Fate, Files, JOURNAL, NEW, SUSPECT, TABLES, Watched};
+use super::files::{Fate, Files, NEW, SUSPECT, Watched};
 use crate::store::StoreError;
 
 /// Bytes copied at a time.
@@ -101,24 +101,22 @@ impl Fates {
     }
 }
 
-/// Replaces every file whose sync failed by a copy that is synced and checked. Until then nothing else touches them.
-pub fn replace_suspects(files: &Arc<dyn Files>, fates: &Fates) -> Result<(), StoreError> {
-    for (file, fate) in [(JOURNAL, &fates.journal), (TABLES, &fates.tables)] {
-        let mark = [file, SUSPECT].concat();
-        let unavailable = |why: std::io::Error| StoreError::Unavailable(format!("{file}: {why}"));
-        let marked = files.exists(&mark).map_err(unavailable)?;
-        if !marked && !fate.sync_failed.load(Ordering::Acquire) {
-            continue;
-        }
-        if files.exists(file).map_err(unavailable)? {
-            let copy = [file, NEW].concat();
-            copy_durably(files, file, &copy).map_err(unavailable)?;
-            check_copy(files, file, &copy)?;
-            files.rename(&copy, file).map_err(unavailable)?;
-        }
-        files.remove(&mark).map_err(unavailable)?;
-        fate.sync_failed.store(false, Ordering::Release);
+/// Replaces a file whose sync failed by a copy that is synced and checked. Until then nothing else touches it.
+pub fn replace_suspect(files: &Arc<dyn Files>, file: &'static str, fate: &Fate) -> Result<(), StoreError> {
+    let mark = [file, SUSPECT].concat();
+    let unavailable = |why: std::io::Error| StoreError::Unavailable(format!("{file}: {why}"));
+    let marked = files.exists(&mark).map_err(unavailable)?;
+    if !marked && !fate.sync_failed.load(Ordering::Acquire) {
+        return Ok(());
     }
+    if files.exists(file).map_err(unavailable)? {
+        let copy = [file, NEW].concat();
+        copy_durably(files, file, &copy).map_err(unavailable)?;
+        check_copy(files, file, &copy)?;
+        files.rename(&copy, file).map_err(unavailable)?;
+    }
+    files.remove(&mark).map_err(unavailable)?;
+    fate.sync_failed.store(false, Ordering::Release);
     Ok(())
 }
 

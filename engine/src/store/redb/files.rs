@@ -103,6 +103,11 @@ impl Fate {
     pub fn distrust(&self) {
         self.failed.store(true, Ordering::Release);
     }
+
+    /// Whether nothing that was asked of the file failed.
+    pub fn is_good(&self) -> bool {
+        !self.failed.load(Ordering::Acquire) && !self.sync_failed.load(Ordering::Acquire)
+    }
 }
 
 /// Bytes of the tables after which they are synced although nobody asked: a checkpoint of many megabytes that reaches the

@@ -60,7 +60,7 @@ impl RedbStore {
         let lock = lock(folder)?;
         let files = options.files.clone().unwrap_or_else(|| Arc::new(Folder::new(folder)));
         let (fates, listeners) = (Fates::default(), Arc::new(Listeners::default()));
-        let recovered = recovery::recover(&files, &fates, &options)?;
+        let recovered = recovery::recover(&files, &fates, &options, None)?;
         listeners.start_behind(recovered.last);
         let session = Session::start(recovered, &options, &files, &fates, &listeners)?;
         Ok(Arc::new(Self {
@@ -174,10 +174,15 @@ impl Store for RedbStore {
         if !old.shared.fence.is_closed() {
             return Ok(());
         }
-        old.end();
-        let recovered = recovery::recover(&self.files, &self.fates, &self.options)?;
+        old.stop();
+        // Tables that nothing has befallen stay open, so that reads go on when the disk refuses the journal again.
+        if !self.fates.tables.is_good() {
+            old.let_tables_go();
+        }
+        let recovered = recovery::recover(&self.files, &self.fates, &self.options, old.tables())?;
         let session = Session::start(recovered, &self.options, &self.files, &self.fates, &self.listeners)?;
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+        old.let_tables_go();
         drop(one_at_a_time);
         Ok(())
     }
@@ -186,7 +191,8 @@ impl Store for RedbStore {
         let one_at_a_time = self.reopening.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.swap(true, Ordering::AcqRel) {
             let session = self.session();
-            session.end();
+            session.stop();
+            session.let_tables_go();
             session.shared.fence.shut("the store is closed");
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         }

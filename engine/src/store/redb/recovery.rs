@@ -8,7 +8,7 @@ use redb::Database;
 
 use super::RedbOptions;
 use super::blob::{self, StoreId};
-use super::fence::{Fates, ask, replace_suspects};
+use super::fence::{Fates, ask, replace_suspect};
 use super::files::{Fate, Files, JOURNAL, NEW, TABLES, Watched};
 use super::journal_file::Journal;
 use super::tables::{About, Snapshot, declare};
@@ -32,7 +32,7 @@ pub struct Recovered {
     /// The journal.
     pub journal: Journal,
     /// The tables.
-    pub tables: Database,
+    pub tables: Arc<Database>,
     /// They as they are.
     pub snapshot: Snapshot,
     /// The newest group in the tables.
@@ -47,16 +47,26 @@ pub struct Recovered {
     pub witness: Witness,
 }
 
-/// Opens both files, or makes them.
+/// Opens both files, or makes them. Tables that are `open` already are used as they are.
 ///
 /// # Errors
 /// [`StoreError::Damaged`], [`StoreError::Unavailable`].
-pub fn recover(files: &Arc<dyn Files>, fates: &Fates, options: &RedbOptions) -> Result<Recovered, StoreError> {
-    replace_suspects(files, fates)?;
-    make_missing(files, fates, options)?;
-    let check = options.check_tables || fates.tables.failed.load(Ordering::Acquire);
-    let tables =
-        ask(|| open_tables(files, TABLES, &fates.tables, options, check)).map_err(|why| why.opening(TABLES))?;
+pub fn recover(
+    files: &Arc<dyn Files>,
+    fates: &Fates,
+    options: &RedbOptions,
+    open: Option<Arc<Database>>,
+) -> Result<Recovered, StoreError> {
+    replace_suspect(files, JOURNAL, &fates.journal)?;
+    let tables = if let Some(tables) = open {
+        tables
+    } else {
+        replace_suspect(files, TABLES, &fates.tables)?;
+        make_missing(files, fates, options)?;
+        let check = options.check_tables || fates.tables.failed.load(Ordering::Acquire);
+        let tables = ask(|| open_tables(files, TABLES, &fates.tables, options, check));
+        Arc::new(tables.map_err(|why| why.opening(TABLES))?)
+    };
     let about = ask(|| About::read(&tables)).map_err(|why| why.opening(TABLES))?;
     let about = about.ok_or_else(|| StoreError::Damaged(format!("{TABLES} does not say which store it belongs to")))?;
     let journal = ask(|| Journal::open(files, &fates.journal)).map_err(|why| why.opening(JOURNAL))?;

@@ -135,7 +135,6 @@ impl Session {
         });
         let (sender, requests) = sync_channel(options.queue_batches_max);
         let writer = Writer::new(journal, witness, Admission::new(last, fanout), last);
-        let tables = Arc::new(tables);
         let kept = Mutex::new(Some(Arc::clone(&tables)));
         let session =
             Self { tables: kept, shared, requests: RwLock::new(Some(sender)), threads: Mutex::new(Vec::new()) };
@@ -200,14 +199,23 @@ impl Session {
     }
 
     /// Takes no more batches, waits until the queued ones are committed and applied (or the store is fenced), and closes
-    /// the files.
-    pub fn end(&self) {
+    /// the journal. Reads go on.
+    pub fn stop(&self) {
         drop(self.requests.write().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         // The applier ends when the writer says that no more will come; a panic of either has fenced the store.
         for thread in threads.into_iter().rev() {
             drop(thread.join());
         }
+    }
+
+    /// The tables, until they are let go.
+    pub fn tables(&self) -> Option<Arc<Database>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the tables, unless another session has them too: what is not in memory cannot be read here any more.
+    pub fn let_tables_go(&self) {
         drop(self.tables.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

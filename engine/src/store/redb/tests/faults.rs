@@ -106,7 +106,8 @@ fn a_refusing_disk_fences_and_loses_nothing() {
 
 #[test]
 fn a_reopening_that_fails_can_be_tried_again() {
-    // When the disk refuses the reopening, too, the store stays fenced, and the next try works.
+    // When the disk refuses the reopening, too, the store stays fenced, reads go on where only the journal is refused, and
+    // the next try works.
     let states = states(BATCHES);
     let refusals = [("journal.redb.new", Deed::Sync), ("journal.redb", Deed::Rename), ("tables.redb", Deed::Sync)];
     for (file, deed) in refusals {
@@ -125,7 +126,9 @@ fn reopening_is_refused(file: &str, deed: Deed, after: usize, states: &[Dump]) -
     disk.fail(file, deed, after);
     let refused = store.reopen().is_err();
     if refused {
-        assert!(matches!(store.health(), Health::Fenced { .. }));
+        let context = format!("{deed:?} of {file} fails after {after}, at the reopening");
+        assert!(matches!(store.health(), Health::Fenced { .. }), "{context}");
+        check_fenced(&store, file, reached, states, &context);
         store.reopen().expect("the disk works again");
     }
     disk.fail(file, deed, usize::MAX);
