@@ -257,7 +257,7 @@ pub enum Refusal {
     /// A number has left its range; nothing can be counted any more.
     #[error("an amount or a count left its range")]
     Range,
-    /// There are 255 attempts already.
-    #[error("the transaction has no attempt numbers left")]
+    /// There are 64 attempts already.
+    #[error("the transaction was tried 64 times, which is as often as it may be")]
     AttemptsUsedUp,
 }

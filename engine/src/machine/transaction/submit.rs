@@ -87,6 +87,10 @@ pub(super) fn take_signed(work: &mut Work<'_>, index: usize, outcome: &Outcome) 
     }
 }
 
+/// Attempts of one transaction, of which another charge may be the last: each repeats the intent, and the record with
+/// whatever comes to it later must stay far below what one commit may hold.
+pub(super) const ATTEMPTS_MAX: usize = 64;
+
 /// Whether the transaction holds this token already.
 pub(super) fn holds_token(record: &Transaction, token_digest: &[u8; 32]) -> bool {
     record.attempts.iter().filter_map(|attempt| attempt.intent.token.as_ref()).any(|(_, digest)| digest == token_digest)
@@ -111,7 +115,8 @@ pub(super) fn authorize(
     if work.mismatch_waits() {
         return Err(Refusal::Contradicts("money of another amount or currency waits for a person".to_owned()));
     }
-    let index = u8::try_from(work.record.attempts.len()).map_err(|_| Refusal::AttemptsUsedUp)?;
+    let count = work.record.attempts.len();
+    let index = u8::try_from(count).ok().filter(|_| count < ATTEMPTS_MAX).ok_or(Refusal::AttemptsUsedUp)?;
     let Some(order) = work.order().and_then(|order| work.record.attempts.get(order)) else {
         return Err(Refusal::Unknown("attempt".to_owned()));
     };

@@ -113,12 +113,16 @@ fn after_a_declined_charge_the_wallet_opens_again() {
 
 #[test]
 fn attempts_are_bounded() {
-    // At most 256 numbers; the next token is refused.
+    // With 64 the next token is refused, and the record with the longest texts leaves most of a commit to what comes.
     let mut play = Play::awaiting(wallet());
-    for index in 1..=255_u8 {
+    play.record.attempts[0].intent.return_url = Some(format!("https://a.example/{}", "r".repeat(2_030)));
+    play.record.attempts[0].intent.show_url = Some(format!("https://a.example/{}", "s".repeat(2_030)));
+    play.record.attempts[0].intent.subject = "x".repeat(256);
+    for index in 1..=63_u8 {
         play = play.at(5, token(index)).at(5, charged(index, declined()));
     }
-    assert_eq!(play.record.attempts.len(), 256);
+    assert_eq!(play.record.attempts.len(), 64);
+    assert!(crate::store::codec::payload(&play.record).len() < crate::store::admission::BATCH_BYTES_MAX / 2);
     let play = play.at(6, token(0));
     assert_eq!(play.refusal(), Some(&Refusal::AttemptsUsedUp));
 }
