@@ -14,7 +14,7 @@ use crate::actors::hints::Hints;
 use crate::actors::inbox_items::InboxItems;
 use crate::actors::materials::Materials;
 use crate::actors::metrics::Metrics;
-use crate::actors::reader::Reader;
+use crate::actors::reader::{Reader, THREADS_MAX};
 use crate::actors::set_aside::SetAsideRows;
 use crate::actors::sweeping::MissingFunctions;
 use crate::actors::sweeps::Sweeps;
@@ -297,7 +297,7 @@ impl EngineBuilder {
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("maxpay")
-        .max_blocking_threads(32)
+        .max_blocking_threads(THREADS_MAX)
         .enable_all()
         .build()
         .map_err(|why| Error::Internal(format!("the runtime cannot be started: {why}")))

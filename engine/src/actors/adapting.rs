@@ -9,7 +9,7 @@ use crate::channel::{Adapter, Context, Interpreted, Outcome, Prepared, Step, Sub
 use crate::engine::Inner;
 use crate::model::Timestamp;
 
-use super::calls::Asked;
+use super::calls::{Asked, patiently};
 
 /// Prepares on a thread that may block: signing takes its time.
 ///
@@ -28,11 +28,14 @@ pub(crate) async fn interpret(
     step: Step,
     reply: &HttpReply,
 ) -> Result<Interpreted, String> {
-    let (asked, owner, reply) = (asked.clone(), Arc::clone(inner), reply.clone());
-    off_arbiter(inner, move || {
-        with_context(&owner, &asked, |adapter, context| adapter.interpret(&asked.call, step, &reply, context))
-    })
-    .await
+    let work = || {
+        let (asked, owner, reply) = (asked.clone(), Arc::clone(inner), reply.clone());
+        on_pool(inner, move || {
+            with_context(&owner, &asked, |adapter, context| adapter.interpret(&asked.call, step, &reply, context))
+        })
+    };
+    // What the provider said is at hand: that there is no room now must not make it unknown.
+    patiently(work).await.map_err(reason)
 }
 
 /// Runs an adapter's work where it may block, and turns a panic of it into a reason.
@@ -41,7 +44,11 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, String> + Send + 'static,
 {
-    on_pool(inner, work).await.map_err(|why| if let Error::Internal(why) = why { why } else { why.to_string() })
+    on_pool(inner, work).await.map_err(reason)
+}
+
+fn reason(why: Error) -> String {
+    if let Error::Internal(why) = why { why } else { why.to_string() }
 }
 
 /// The same, for those who must know whether it was done at all.

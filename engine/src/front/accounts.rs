@@ -51,7 +51,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn accounts(&self, scope: Scope, page: PageRequest) -> Result<Page<Account>, Error> {
-        self.inner().reader.run(move |store| query::accounts(store, scope, page)).await?
+        self.inner().reader.list(Some(scope.app_id), move |store| query::accounts(store, scope, page)).await?
     }
 
     /// Changes an account. Settings make a new revision, and end a pause.

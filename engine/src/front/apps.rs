@@ -40,7 +40,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn apps(&self, page: PageRequest) -> Result<Page<App>, Error> {
-        self.inner().reader.run(move |store| query::apps(store, page)).await?
+        self.inner().reader.list(None, move |store| query::apps(store, page)).await?
     }
 
     /// Changes an app. A disabled one is refused at every door; what is under way goes on.

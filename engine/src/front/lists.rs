@@ -19,7 +19,10 @@ impl Engine {
         filter: TransactionFilter,
         page: PageRequest,
     ) -> Result<Page<Transaction>, Error> {
-        self.inner().reader.run(move |store| query::transactions(store, scope, &filter, page)).await?
+        self.inner()
+            .reader
+            .list(Some(scope.app_id), move |store| query::transactions(store, scope, &filter, page))
+            .await?
     }
 
     /// Transactions as the original API's `records` asks for them: its statuses, and pages that are counted.
@@ -28,7 +31,7 @@ impl Engine {
     /// [`Error::Invalid`] for a status that there is not, a `skip` above 10,000 or a `limit` outside 1 to 1,000;
     /// [`Error::LimitReached`] when more than 200,000 transactions would have to be looked through; those of every read.
     pub async fn records(&self, scope: Scope, query: RecordsQuery) -> Result<Vec<Transaction>, Error> {
-        self.inner().reader.run(move |store| query::records(store, scope, &query)).await?
+        self.inner().reader.list(Some(scope.app_id), move |store| query::records(store, scope, &query)).await?
     }
 
     /// The steps of a transaction that come after step `after` (0: from the first one), oldest first; `limit` is 1 to
@@ -47,7 +50,7 @@ impl Engine {
         if transaction.app_id != scope.app_id || transaction.mode != scope.mode {
             return Err(Error::NotFound("transaction"));
         }
-        self.inner().reader.run(move |store| query::timeline(store, id, after, limit)).await?
+        self.inner().reader.list(Some(scope.app_id), move |store| query::timeline(store, id, after, limit)).await?
     }
 
     /// A delivery.
@@ -71,6 +74,9 @@ impl Engine {
         filter: DeliveryFilter,
         page: PageRequest,
     ) -> Result<Page<Delivery>, Error> {
-        self.inner().reader.run(move |store| query::deliveries(store, scope, &filter, page)).await?
+        self.inner()
+            .reader
+            .list(Some(scope.app_id), move |store| query::deliveries(store, scope, &filter, page))
+            .await?
     }
 }

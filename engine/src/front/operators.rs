@@ -18,7 +18,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn alarms(&self, filter: AlarmFilter, page: PageRequest) -> Result<Page<Alarm>, Error> {
-        self.inner().reader.run(move |store| query::alarms(store, filter, page)).await?
+        self.inner().reader.list(None, move |store| query::alarms(store, filter, page)).await?
     }
 
     /// Notes that somebody has seen an alarm. The first one to do so stays.
@@ -41,7 +41,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn inbox(&self, page: PageRequest) -> Result<Page<InboxItem>, Error> {
-        self.inner().reader.run(move |store| query::inbox(store, page)).await?
+        self.inner().reader.list(None, move |store| query::inbox(store, page)).await?
     }
 
     /// Discards a notification that has no home. An acknowledged alarm stays to tell of it.
@@ -67,7 +67,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn set_aside(&self, page: PageRequest) -> Result<Page<SetAsideRecord>, Error> {
-        self.inner().reader.run(move |store| query::set_aside(store, page)).await?
+        self.inner().reader.list(None, move |store| query::set_aside(store, page)).await?
     }
 
     /// A transaction of whatever app and mode.

@@ -49,7 +49,7 @@ impl Engine {
     /// # Errors
     /// Those of every read.
     pub async fn subscriptions(&self, scope: Scope, page: PageRequest) -> Result<Page<Subscription>, Error> {
-        self.inner().reader.run(move |store| query::subscriptions(store, scope, page)).await?
+        self.inner().reader.list(Some(scope.app_id), move |store| query::subscriptions(store, scope, page)).await?
     }
 
     /// Changes a subscription. What it says is read at each try, so it holds for deliveries under way too.
@@ -120,7 +120,10 @@ impl Inner {
         };
         let mut batch = Batch::default();
         self.take_turn(&mut batch, "subscriptions", scope).await?;
-        let used = self.reader.run(move |store| query::subscription_count(store, scope, SUBSCRIPTIONS_MAX)).await??;
+        let used = self
+            .reader
+            .list(Some(scope.app_id), move |store| query::subscription_count(store, scope, SUBSCRIPTIONS_MAX))
+            .await??;
         if used >= SUBSCRIPTIONS_MAX {
             return Err(Error::LimitReached(format!("an app has at most {SUBSCRIPTIONS_MAX} subscriptions a mode")));
         }

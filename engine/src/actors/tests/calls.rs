@@ -1,6 +1,7 @@
 //! Calls that start late, answers that come at a bad moment, and rows beside a record that are damaged.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,9 +12,10 @@ use super::supervision::{due, send};
 use super::world::World;
 use crate::Error;
 use crate::actors::transaction::What;
-use crate::api::{CreateTransaction, PageRequest};
+use crate::api::{CreateTransaction, PageRequest, Scope, TransactionFilter};
 use crate::channel::http::SendFailure;
-use crate::model::{SendState, TransactionId};
+use crate::front::SlowStore;
+use crate::model::{AppId, RawId, SendState, TransactionId};
 use crate::store::memory::Failure;
 use crate::store::{Batch, Put, RowKey, Scan, Store, Table, keys};
 
@@ -138,6 +140,54 @@ async fn a_full_pool_fails_no_payment() {
     assert_eq!(refused, Err(Error::Busy));
     world.until("there is room again", async || reader.run(|_| ()).await.is_ok()).await;
     assert!(create("bill-1").await.expect("created").first);
+}
+
+#[tokio::test]
+async fn an_answer_that_meets_a_full_pool_is_read_after_all() {
+    // What the provider said is at hand: it counts as soon as there is room, and is never taken for silence.
+    let world = World::new().await;
+    world.provider.answers("create", &["await"]);
+    world.provider.hold();
+    let request = world.request("bill-1");
+    let created = world.engine.create_transaction(world.scope, request, None);
+    let mut created = std::pin::pin!(created);
+    assert!(created.as_mut().now_or_never().is_none());
+    world.within(world.provider.asked("create", 1)).await;
+    world.script.gate.close();
+    let reader = world.engine.inner().reader.clone();
+    let block = || {
+        let gate = world.script.gate.clone();
+        reader.run(move |_| gate.pass()).now_or_never()
+    };
+    while block().is_none() {}
+    world.provider.release();
+    // Nothing tells that it was turned away once, so it has the time for it.
+    assert!(tokio::time::timeout(Duration::from_millis(50), created.as_mut()).await.is_err());
+    world.script.gate.open();
+    let made = world.within(created).await.expect("created").transaction;
+    let outcomes: Vec<_> = made.attempts[0].sends.iter().map(|send| send.state).collect();
+    assert_eq!((made.status.name(), outcomes), ("awaiting_payer", vec![SendState::Executed]));
+}
+
+#[tokio::test]
+async fn lists_stop_no_payment() {
+    // More lists than there are threads hang; what another app creates is made and its answer read meanwhile.
+    let store = Arc::new(SlowStore::new());
+    let world = World::on(store.clone()).await;
+    let let_go = Arc::new(OnceLock::new());
+    store.lists_wait_for.set(Arc::clone(&let_go)).expect("once");
+    let other = Scope { app_id: AppId(RawId([1; 12])), ..world.scope };
+    let list = |_| Box::pin(world.engine.transactions(other, TransactionFilter::default(), PAGE));
+    let mut lists: Vec<_> = (0..200).map(list).collect();
+    assert!(lists.iter_mut().all(|list| list.now_or_never().is_none()));
+    world.provider.answers("create", &["await"]);
+    let created = world.create("bill-1").await.expect("created").transaction;
+    assert_eq!(created.status.name(), "awaiting_payer");
+    assert!(lists.iter_mut().all(|list| list.now_or_never().is_none()), "the lists still hang");
+    let_go.set(()).expect("once");
+    for list in lists {
+        world.within(list).await.expect("a list");
+    }
 }
 
 fn damaged(key: RowKey) -> Batch {

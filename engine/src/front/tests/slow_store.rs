@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::store::memory::MemoryStore;
 use crate::store::*;
@@ -11,6 +11,8 @@ use crate::store::*;
 pub struct SlowStore {
     pub inner: MemoryStore,
     pub failing: AtomicBool,
+    /// What lists of transactions wait for, once it is set.
+    pub lists_wait_for: OnceLock<Arc<OnceLock<()>>>,
     hold: Mutex<Option<Hold>>,
 }
 
@@ -30,7 +32,12 @@ struct Hold {
 
 impl SlowStore {
     pub fn new() -> Self {
-        Self { inner: MemoryStore::new(), failing: AtomicBool::new(false), hold: Mutex::new(None) }
+        Self {
+            inner: MemoryStore::new(),
+            failing: AtomicBool::new(false),
+            lists_wait_for: OnceLock::new(),
+            hold: Mutex::new(None),
+        }
     }
 
     /// Holds up the next read of a row of `table`.
@@ -74,6 +81,9 @@ impl Store for SlowStore {
 
     fn scan(&self, scan: &Scan) -> Result<Rows, StoreError> {
         self.check()?;
+        if let (Table::TransactionByApp, Some(let_go)) = (scan.table, self.lists_wait_for.get()) {
+            let_go.wait();
+        }
         self.inner.scan(scan)
     }
 
