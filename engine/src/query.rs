@@ -12,10 +12,11 @@ pub(crate) use transactions::{deliveries, records, timeline, transactions};
 
 use crate::Error;
 use crate::api::{Page, PageRequest, Scope};
-use crate::model::{Account, App, Subscription, SubscriptionId, SubscriptionState};
-use crate::store::{Scan, Store, Table, keys};
+use crate::model::{Account, App, Subscription, SubscriptionState};
+use crate::store::records::read_record;
+use crate::store::{Store, StoreError, Table, keys};
 
-use walk::{PAGE_ROWS_MAX, Rows, found, record};
+use walk::{Rows, Way, found, record};
 
 /// Apps.
 pub(crate) fn apps(store: &dyn Store, page: PageRequest) -> Result<Page<App>, Error> {
@@ -37,22 +38,20 @@ pub(crate) fn subscriptions(store: &dyn Store, scope: Scope, page: PageRequest) 
 }
 
 /// How many subscriptions of an app and mode are not deleted, counted up to `max`. One that does not decode counts.
+///
+/// All that are listed are looked at: deleted ones are among them only in a store that once listed them.
 pub(crate) fn subscription_count(store: &dyn Store, scope: Scope, max: usize) -> Result<usize, Error> {
-    let prefix = keys::owner_prefix(scope.app_id, scope.mode);
-    let mut scan = Scan::prefix(Table::SubscriptionByApp, &prefix, PAGE_ROWS_MAX);
-    // The newest are the ones that are least likely deleted.
-    scan.newest_first = true;
-    let mut count = 0;
-    for (key, _) in store.scan(&scan)?.rows {
-        let Some(id) = keys::last_id::<SubscriptionId>(&key) else { continue };
-        let read = crate::store::records::read_record::<Subscription>(store, &keys::subscription(id));
-        let deleted = matches!(read, Ok((Some(it), _)) if it.state == SubscriptionState::Deleted);
-        if !deleted {
-            count += 1;
-        }
-        if count >= max {
-            break;
-        }
-    }
-    Ok(count)
+    let way = Way { after: None, newest_first: true, wanted: max, rows_max: usize::MAX };
+    let counted = Rows::of(Table::SubscriptionByApp, scope).walk(store, &way, |row, _| {
+        let Some(id) = keys::last_id(&row.key) else { return Ok(None) };
+        let is_deleted = match read_record::<Subscription>(store, &keys::subscription(id)) {
+            Ok((subscription, _)) => subscription.is_some_and(|it| it.state == SubscriptionState::Deleted),
+            Err(StoreError::Row { .. }) => false,
+            Err(why @ (StoreError::InUse(_) | StoreError::Damaged(_) | StoreError::Unavailable(_))) => {
+                return Err(why.into());
+            }
+        };
+        Ok((!is_deleted).then_some(()))
+    })?;
+    Ok(counted.items.len())
 }

@@ -23,7 +23,7 @@ use crate::clock::{SeededEntropy, VirtualClock};
 use crate::model::*;
 use crate::secrets::Secret;
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Store, keys};
 use crate::{Engine, Error};
 
 /// An engine with two adapters, and the levers that a test pulls.

@@ -7,7 +7,8 @@ use super::keys::{self, DueKind};
 use super::notes::SetAside;
 use super::{Batch, Put, Read, RowKey, Rows, Scan, Seq, Store, StoreError, Value, Watch};
 use crate::model::{
-    Account, Alarm, AlarmId, AlarmKind, Delivery, DeliveryState, Event, Subscription, Timestamp, Transaction,
+    Account, Alarm, AlarmId, AlarmKind, Delivery, DeliveryState, Event, Subscription, SubscriptionState, Timestamp,
+    Transaction,
 };
 
 /// The record of a row, and the commit as of which it is the newest.
@@ -142,10 +143,13 @@ impl Batch {
         self.put_record(keys::account(after.id), after)
     }
 
-    /// Writes a subscription; a new one is listed.
+    /// Writes a subscription; a new one is listed, and a deleted one no longer: so those that are listed are few.
     pub fn put_subscription(&mut self, before: Option<&Subscription>, after: &Subscription) -> &mut Self {
-        if before.is_none() {
-            self.put_marker(keys::subscription_by_app(after.app_id, after.mode, after.id));
+        let listed = keys::subscription_by_app(after.app_id, after.mode, after.id);
+        if after.state == SubscriptionState::Deleted {
+            self.remove(listed);
+        } else if before.is_none() {
+            self.put_marker(listed);
         }
         self.put_record(keys::subscription(after.id), after)
     }

@@ -134,3 +134,34 @@ async fn the_guard_lets_test_mode_reach_what_the_host_allows() {
         assert_eq!(made.is_ok(), taken, "{mode}");
     }
 }
+
+#[tokio::test]
+async fn deleted_subscriptions_make_no_room_beyond_the_limit() {
+    // However many were deleted, also in a store that lists them still: those that are there count, and all of them do.
+    let world = World::new();
+    let (engine, scope) = (&world.engine, world.scope(Mode::Test).await);
+    let create = || engine.create_subscription(scope, create_subscription(URL), None);
+    let sample = create().await.expect("good").subscription;
+    for _ in 1..64 {
+        create().await.expect("there is room");
+    }
+    let ids = crate::clock::IdSource::new(Arc::new(world.clock.clone()), Arc::new(SeededEntropy::new(9)));
+    world.clock.advance(Duration::from_secs(1));
+    for _ in 0..22 {
+        let mut batch = Batch::default();
+        for _ in 0..500 {
+            let deleted = Subscription { id: ids.next(), state: SubscriptionState::Deleted, ..sample.clone() };
+            batch.put_subscription(None, &deleted);
+            batch.put_marker(keys::subscription_by_app(scope.app_id, scope.mode, deleted.id));
+        }
+        world.store.commit(batch).await.expect("written");
+    }
+    assert!(matches!(create().await, Err(Error::LimitReached(_))));
+    let listed = |id| keys::subscription_by_app(scope.app_id, scope.mode, id);
+    let is_listed = |id| world.store.read(&listed(id)).expect("it is open").value.is_some();
+    assert!(is_listed(sample.id));
+    engine.delete_subscription(scope, sample.id).await.expect("deleted");
+    assert!(!is_listed(sample.id), "nobody needs to look at it any more");
+    create().await.expect("there is room again");
+    assert!(matches!(create().await, Err(Error::LimitReached(_))));
+}
