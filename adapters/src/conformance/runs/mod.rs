@@ -3,6 +3,7 @@
 
 pub(super) mod door;
 mod judge;
+pub(super) mod pace;
 pub(super) mod reopened;
 pub(super) mod rotated;
 pub(super) mod swapped;
@@ -119,6 +120,9 @@ pub(super) async fn examine(candidate: &dyn Candidate, rules: &CodeManifest, ear
     }
     if let Err(why) = door::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with requests that are not taken comes to its end", why);
+    }
+    if let Err(why) = pace::examine(candidate, rules, ear, sheet).await {
+        sheet.fail("a run in which nothing is answered comes to its end", why);
     }
     if let Err(why) = rotated::examine(candidate, rules, ear, sheet).await {
         sheet.fail("a run with new keys comes to its end", why);

@@ -46,6 +46,20 @@ struct State {
     swap: Option<(String, String)>,
     kept: Option<HttpReply>,
     swapped: usize,
+    /// How much later the next answer to a call of a kind of the order of that subject comes.
+    holds: BTreeMap<(String, CallKind), Duration>,
+    /// Every call about an order, oldest first.
+    sent: Vec<Sent>,
+}
+
+/// A call about an order, as it was sent.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub subject: String,
+    pub kind: CallKind,
+    pub at: Timestamp,
+    /// How long the client was told to take at most.
+    pub deadline: Duration,
 }
 
 impl Way {
@@ -67,6 +81,26 @@ impl Way {
     /// Plans a fault for the next `times` calls of that kind about the order of that subject.
     pub fn plan(&self, subject: &str, kind: CallKind, fault: Fault, times: u32) {
         self.state().plans.insert((subject.to_owned(), kind), (fault, times));
+    }
+
+    /// Has the answer to the next call of that kind about the order of that subject come so much later.
+    pub fn hold(&self, subject: &str, kind: CallKind, wait: Duration) {
+        self.state().holds.insert((subject.to_owned(), kind), wait);
+    }
+
+    /// The calls of that kind about the order of that subject, oldest first.
+    pub fn sent(&self, subject: &str, kind: CallKind) -> Vec<Sent> {
+        self.state().sent.iter().filter(|sent| sent.kind == kind && sent.subject == subject).cloned().collect()
+    }
+
+    /// Notes that a call is sent. How much later its answer comes.
+    fn note(&self, request: &HttpRequest, limits: SendLimits) -> Option<Duration> {
+        let at = self.clock.now().wall;
+        let mut state = self.state();
+        let (kind, number) = state.requests.get(&digest(request)).cloned()?;
+        let subject = state.subjects.get(&number)?.clone();
+        state.sent.push(Sent { subject: subject.clone(), kind, at, deadline: limits.deadline });
+        state.holds.remove(&(subject, kind))
     }
 
     /// Forgets what did not happen.
@@ -155,11 +189,16 @@ impl HttpClient for Carrier {
         let way = Arc::clone(&self.0);
         way.sent.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
+            let hold = way.note(&request, limits);
             let (fault, swap) = (way.fault_of(&request), way.swap_of(&request));
             if let Swap::Instead(reply) = swap {
                 return Ok(reply);
             }
             let reply = carry(&way, request, limits, fault).await?;
+            if let Some(wait) = hold {
+                let _held = Held::new(&way);
+                way.clock.sleep(wait).await;
+            }
             if matches!(swap, Swap::Keep) {
                 way.state().kept = Some(reply.clone());
             }

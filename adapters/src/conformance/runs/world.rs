@@ -225,6 +225,15 @@ impl World {
         items.into_iter().map(|item| item.number).collect()
     }
 
+    /// Moves the clock to that moment at once, and waits until the engine has nothing to do.
+    pub fn pass_to(&self, at: Timestamp) {
+        self.clock.advance(at.since(self.now()));
+        if let Some(provider) = &self.provider {
+            provider.tick();
+        }
+        self.settle();
+    }
+
     /// Lets time pass in steps, each until the engine has nothing to do.
     pub fn pass(&self, by: Duration) {
         let mut left = by;

@@ -2,6 +2,7 @@
 //! back, and what it keeps of a manifest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, PayerInput};
 
@@ -84,7 +85,7 @@ fn a_provider_that_forgets_in_the_middle_of_traffic_is_found() {
 /// What an engine keeps of a manifest is held against the claims of the one that it should have been given.
 type Kept = (fn() -> Box<dyn Candidate>, &'static str, fn(&mut CodeManifest), &'static [&'static str]);
 
-const DOOR: &[Kept] = &[
+const KEPT: &[Kept] = &[
     (sandbox, "wx_jsapi", |it| it.needs.clear(), &["an order without Openid"]),
     (sandbox, "wx_h5", |it| it.needs = vec![PayerInput::H5Type], &["an order without ClientIp"]),
     (sandbox, "wx_h5", |it| it.needs = vec![PayerInput::ClientIp], &["an order without H5Type"]),
@@ -101,17 +102,38 @@ const DOOR: &[Kept] = &[
         &["a currency that it does not take"],
     ),
     (wechat, "wx_native", |it| it.group = "other", &["it is found by its group"]),
+    (
+        wechat,
+        "wx_native",
+        |it| it.query.awaiting_schedule = vec![Duration::from_mins(1)],
+        &["while only the payer is awaited"],
+    ),
+    (wechat, "wx_native", |it| it.query.schedule[1] *= 2, &["while an answer is missing"]),
+    (unionpay, "unipay_web", |it| it.query.schedule[1] *= 2, &["while an answer is missing"]),
+    (applepay, "apple_pay", |it| it.query.schedule[3] *= 2, &["while an answer is missing"]),
+    (alipay, "ali_app", |it| closes(it)[2] *= 2, &["while a close is not confirmed", "after the closing moment"]),
+    (alipay, "ali_qrcode", |it| it.not_executed_max = 4, &["a create that was not executed is tried 3 times"]),
+    (wechat, "wx_native", |it| it.call_deadline *= 2, &["an answer counts until call_deadline"]),
+    (applepay, "apple_pay", |it| it.call_deadline /= 2, &["an answer counts until call_deadline"]),
+    (alipay, "ali_web", |it| it.call_deadline *= 2, &["an answer counts until call_deadline"]),
 ];
+
+fn closes(rules: &mut CodeManifest) -> &mut [Duration] {
+    &mut rules.close.as_mut().expect("a close").schedule
+}
 
 #[test]
 fn an_engine_that_keeps_another_manifest_is_found() {
     // Exactly the case that is about what differs fails; the engine itself takes no amount of nothing.
-    for (inner, code, claim, cases) in DOOR {
+    for (inner, code, claim, cases) in KEPT {
         let straight = codes(&Bent { inner: inner(), code, bend: Bend::Straight }).remove(0);
         let candidate = Bent { inner: inner(), code, bend: Bend::Claim(*claim) };
         let mut sheet = Sheet::new("engine", None);
         let ear = Arc::new(Ear::default());
-        let ran = runtime().block_on(runs::door::examine(&candidate, &straight, &ear, &mut sheet));
+        let ran = runtime().block_on(async {
+            runs::door::examine(&candidate, &straight, &ear, &mut sheet).await?;
+            runs::pace::examine(&candidate, &straight, &ear, &mut sheet).await
+        });
         let report = Report { candidate: candidate.name(), rows: sheet.rows };
         let failed: Vec<_> = report.failures().map(|row| row.case.clone()).collect();
         let exact = failed.len() == cases.len() && failed.iter().zip(*cases).all(|(row, case)| row.starts_with(case));
