@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::Error;
 use crate::actors::births::Births;
 use crate::actors::calls;
-use crate::actors::commands::Commands;
+use crate::actors::commands::{Commands, Urgency};
 use crate::actors::dispatcher::Dispatcher;
 use crate::actors::doorkeeper::Doorkeeper;
 use crate::actors::hints::Hints;
@@ -101,6 +101,24 @@ impl Inner {
         }
     }
 
+    /// How long a command may wait for somebody outside, who would like to wait so long: not at all while places for
+    /// commands are scarce.
+    pub fn patience(&self, wait: Duration) -> Duration {
+        if self.commands.have_room() { wait } else { Duration::ZERO }
+    }
+
+    /// Whether a command may begin that does nothing but wait for somebody outside.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while places for commands are scarce.
+    pub fn may_wait(&self) -> Result<(), Error> {
+        if self.commands.have_room() {
+            return Ok(());
+        }
+        self.metrics.busy.add(1);
+        Err(Error::Busy)
+    }
+
     /// Lets the engine go: actors may be told things, and what is due fires.
     pub fn begin(self: &Arc<Self>, system: ActorSystem) {
         // It is called once, by whoever made it.
@@ -157,10 +175,35 @@ impl Engine {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        self.detached_as(Urgency::Ordinary, command)
+    }
+
+    /// As [`Engine::detached`], for what a provider tells and for operators: it gets in when commands of merchants have
+    /// taken all their places.
+    ///
+    /// # Errors
+    /// As [`Engine::detached`].
+    pub(crate) fn detached_first<T, F>(&self, command: F) -> impl Future<Output = Result<T, Error>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.detached_as(Urgency::First, command)
+    }
+
+    fn detached_as<T, F>(
+        &self,
+        urgency: Urgency,
+        command: F,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
         // On the heap from here on, so that a host's futures stay small.
         let command: BoxFuture<'static, Result<T, Error>> = Box::pin(command);
         let inner = Arc::clone(&self.inner);
-        async move { inner.commands.run(command).await }
+        async move { inner.commands.run(urgency, command).await }
     }
 
     /// The time by the engine's clock.
@@ -212,7 +255,7 @@ impl Engine {
     /// [`Error::StoreUnavailable`]: why it cannot.
     pub async fn reopen(&self) -> Result<(), Error> {
         let inner = Arc::clone(&self.inner);
-        self.detached(async move {
+        self.detached_first(async move {
             let store::Health::Fenced { why } = inner.store.health() else { return Ok(()) };
             inner.reader.run(Store::reopen).await??;
             inner.timekeeper.begin_anew();

@@ -1,21 +1,38 @@
 //! Commands of callers: each runs to its end on the engine's own runtime, whoever still waits for it.
+//!
+//! A command that waits for a provider or a target keeps its place meanwhile. So that one of those that hangs takes no
+//! place from what needs none of it, waiting ends where places become scarce, and some are kept for what must get in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::Error;
 
 /// So many commands may be under way.
 const COMMANDS_MAX: usize = 16_384;
+/// With fewer places free than that, nobody keeps one to wait for somebody outside.
+pub(super) const SCARCE: usize = COMMANDS_MAX / 4;
+/// So many more places are kept for commands that go first.
+const KEPT_MAX: usize = 1_024;
+
+/// Which places a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Those of everybody.
+    Ordinary,
+    /// Those that are kept, too, when there are no others: for what providers tell, and for operators.
+    First,
+}
 
 /// Commands under way.
 pub(crate) struct Commands {
     runtime: Handle,
-    permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    kept: Arc<Semaphore>,
     draining: AtomicBool,
     background: Arc<Background>,
 }
@@ -42,7 +59,8 @@ impl Commands {
     pub fn new(runtime: Handle) -> Self {
         Self {
             runtime,
-            permits: Arc::new(Semaphore::new(COMMANDS_MAX)),
+            places: Arc::new(Semaphore::new(COMMANDS_MAX)),
+            kept: Arc::new(Semaphore::new(KEPT_MAX)),
             draining: AtomicBool::new(false),
             background: Arc::default(),
         }
@@ -52,7 +70,7 @@ impl Commands {
     ///
     /// # Errors
     /// [`Error::ShuttingDown`], [`Error::Busy`], [`Error::Internal`] when it panics, and its own.
-    pub async fn run<T, F>(&self, command: F) -> Result<T, Error>
+    pub async fn run<T, F>(&self, urgency: Urgency, command: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -60,10 +78,10 @@ impl Commands {
         if self.is_draining() {
             return Err(Error::ShuttingDown);
         }
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let place = self.place(urgency)?;
         let running = self.runtime.spawn(async move {
             let answer = command.await;
-            drop(permit);
+            drop(place);
             answer
         });
         match running.await {
@@ -71,6 +89,28 @@ impl Commands {
             Err(failed) if failed.is_panic() => Err(Error::Internal("a command ended by a panic".to_owned())),
             Err(_) => Err(Error::OutcomeUnknown),
         }
+    }
+
+    fn place(&self, urgency: Urgency) -> Result<OwnedSemaphorePermit, Error> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = match urgency {
+            Urgency::Ordinary => place,
+            Urgency::First => place.or_else(|_| Arc::clone(&self.kept).try_acquire_owned()),
+        };
+        place.map_err(|_| Error::Busy)
+    }
+
+    /// Whether a command may keep its place while it waits for somebody outside.
+    pub fn have_room(&self) -> bool {
+        self.places.available_permits() >= SCARCE
+    }
+
+    /// Takes ordinary places as commands do, until so many are left.
+    #[cfg(test)]
+    pub fn take_all_but(&self, left: usize) -> OwnedSemaphorePermit {
+        let count = self.places.available_permits().saturating_sub(left);
+        let count = u32::try_from(count).expect("a small constant");
+        Arc::clone(&self.places).try_acquire_many_owned(count).expect("they are there")
     }
 
     /// Starts work that nobody waits for, or somebody of the engine's own does. Draining waits for its end.
@@ -95,8 +135,9 @@ impl Commands {
 
     /// How many commands and pieces of work beside them are under way.
     pub fn under_way(&self) -> usize {
-        let commands = COMMANDS_MAX.saturating_sub(self.permits.available_permits());
-        commands.saturating_add(self.background.under_way.load(Ordering::Acquire))
+        let ordinary = COMMANDS_MAX.saturating_sub(self.places.available_permits());
+        let first = KEPT_MAX.saturating_sub(self.kept.available_permits());
+        ordinary.saturating_add(first).saturating_add(self.background.under_way.load(Ordering::Acquire))
     }
 
     /// Whether new commands are refused.
@@ -125,9 +166,10 @@ impl Commands {
 
     /// Completes when no command and no work beside them is under way any more; none may be taken meanwhile.
     pub async fn ended(&self) {
-        let all = u32::try_from(COMMANDS_MAX).expect("a small constant");
-        // It fails only when the semaphore is closed, which nobody does.
-        let _all = self.permits.acquire_many(all).await;
+        let all = |places: usize| u32::try_from(places).expect("a small constant");
+        // They fail only when a semaphore is closed, which nobody does.
+        let _all = self.places.acquire_many(all(COMMANDS_MAX)).await;
+        let _kept = self.kept.acquire_many(all(KEPT_MAX)).await;
         loop {
             let mut ended = std::pin::pin!(self.background.ended.notified());
             ended.as_mut().enable();

@@ -3,6 +3,7 @@
 
 mod basics;
 mod calls;
+mod crowd;
 mod deliveries;
 mod disk;
 mod ending;

@@ -29,7 +29,8 @@ pub struct CreateTransaction {
     pub timeout: Option<Duration>,
     /// What the channel needs to know of the payer.
     pub payer: PayerInputs,
-    /// How long to wait for the channel's answer before the answer says `submitting`; at most 60 s.
+    /// How long to wait for the channel's answer before the answer says `submitting`; at most 60 s,
+    /// and not at all while very many commands are under way.
     pub wait: Duration,
 }
 
@@ -47,7 +48,7 @@ pub struct Created {
 pub struct Authorize {
     /// The token as it came from the payer's device: JSON text of at most 64 KiB.
     pub token: Secret,
-    /// How long to wait for the charge; at most 60 s.
+    /// How long to wait for the charge; at most 60 s, and not at all while very many commands are under way.
     pub wait: Duration,
 }
 

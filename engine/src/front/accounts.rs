@@ -90,7 +90,7 @@ impl Engine {
     ) -> Result<Account, Error> {
         super::check_text("author", author, LABEL_MAX)?;
         let (inner, author) = (Arc::clone(self.inner()), author.to_owned());
-        self.detached(async move {
+        self.detached_first(async move {
             let decide = || inner.decide_account_state(None, id, AccountState::Active, idem.as_ref());
             let account = inner.settle(decide).await?;
             tracing::info!(account = %id, author, "an operator resumed the account");

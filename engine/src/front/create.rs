@@ -230,6 +230,7 @@ impl Inner {
         if !goes_on(&record) {
             return record;
         }
+        let wait = self.patience(wait);
         let mut over = self.clock.sleep(wait.saturating_sub(self.clock.now().monotonic.saturating_sub(began)));
         while goes_on(&record) {
             let mut changed = std::pin::pin!(watcher.changed.notified());

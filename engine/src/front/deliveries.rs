@@ -28,6 +28,7 @@ impl Engine {
     ) -> Result<ResendOutcome, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move {
+            inner.may_wait()?;
             own_delivery(&inner, scope, id).await?;
             let delivery = delivering::resend(&inner, id, idem.as_ref()).await?;
             let newest = delivery.tries.iter().rev().find(|it| it.resend).cloned();
@@ -72,6 +73,7 @@ impl Engine {
         }
         let inner = Arc::clone(self.inner());
         self.detached(async move {
+            inner.may_wait()?;
             if inner.begun_before(idem.as_ref(), "test send", id.0).await? {
                 let why = "a test send was begun under this idempotency key: another one needs another key";
                 return Err(Error::Conflict(why.to_owned()));

@@ -38,7 +38,7 @@ impl Engine {
     pub async fn notification(&self, adapter: &str, account: &str, raw: RawNotification) -> NotificationReply {
         let inner = Arc::clone(self.inner());
         let (adapter, account) = (adapter.to_owned(), account.to_owned());
-        let taken = self.detached(async move {
+        let taken = self.detached_first(async move {
             let Some(account) = inner.notified_account(&adapter, &account).await? else {
                 return Ok(refused(text(404, "no such address")));
             };

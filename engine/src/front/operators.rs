@@ -33,7 +33,8 @@ impl Engine {
     ) -> Result<Alarm, Error> {
         check_text("author", author, AUTHOR_MAX)?;
         let (inner, author) = (Arc::clone(self.inner()), author.to_owned());
-        self.detached(async move { inner.settle(|| inner.decide_acknowledge(id, &author, idem.as_ref())).await }).await
+        self.detached_first(async move { inner.settle(|| inner.decide_acknowledge(id, &author, idem.as_ref())).await })
+            .await
     }
 
     /// Verified notifications that have no home yet.
@@ -58,8 +59,10 @@ impl Engine {
         check_text("author", author, AUTHOR_MAX)?;
         check_text("reason", reason, REASON_MAX)?;
         let (inner, author, reason) = (Arc::clone(self.inner()), author.to_owned(), reason.to_owned());
-        self.detached(async move { inner.settle(|| inner.decide_discard(id, &author, &reason, idem.as_ref())).await })
-            .await
+        self.detached_first(
+            async move { inner.settle(|| inner.decide_discard(id, &author, &reason, idem.as_ref())).await },
+        )
+        .await
     }
 
     /// Records that nothing works on until an operator retries them.

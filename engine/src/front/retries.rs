@@ -23,7 +23,7 @@ impl Engine {
     /// command.
     pub async fn apply_inbox(&self, id: InboxId, idem: Option<Idempotency>) -> Result<(), Error> {
         let inner = Arc::clone(self.inner());
-        self.detached(async move { inner.apply_any(id, idem.as_ref()).await }).await
+        self.detached_first(async move { inner.apply_any(id, idem.as_ref()).await }).await
     }
 
     /// Has a record worked on again that was set aside, and applies what came for it meanwhile. `kind` and `id` as
@@ -35,7 +35,7 @@ impl Engine {
     pub async fn retry_set_aside(&self, kind: &str, id: &str, idem: Option<Idempotency>) -> Result<(), Error> {
         let inner = Arc::clone(self.inner());
         let row = row_of(kind, id).ok_or(Error::NotFound("record that is set aside"))?;
-        self.detached(async move { inner.retry(row, idem.as_ref()).await }).await
+        self.detached_first(async move { inner.retry(row, idem.as_ref()).await }).await
     }
 }
 

@@ -117,6 +117,7 @@ impl Engine {
     ) -> Result<Vec<NamedAction>, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move {
+            inner.may_wait()?;
             let record = inner.own_transaction(scope, id).await?;
             inner.begun_before(idem.as_ref(), "payer session", id.0).await?;
             inner.wallet_session(record, validation_url).await
@@ -202,7 +203,7 @@ impl Engine {
     ) -> Result<Transaction, Error> {
         let inner = self.at_the_door(None, id).await?;
         let carried = Carried { idempotency, ..Carried::default() };
-        self.detached(async move { inner.command(id, input, carried, None).await }).await
+        self.detached_first(async move { inner.command(id, input, carried, None).await }).await
     }
 
     /// Sends a caller away while too many wait for a transaction already, before anything is done for him; a merchant
@@ -252,7 +253,7 @@ impl Inner {
         carried: Carried,
         wait: Duration,
     ) -> Result<Transaction, Error> {
-        let over = self.clock.sleep(wait.min(WAIT_MAX));
+        let over = self.clock.sleep(self.patience(wait.min(WAIT_MAX)));
         let (ticket, ended) = Ticket::awaited();
         let record = self.command(id, input, carried, Some(ticket)).await?;
         futures_util::future::select(ended, over).await;
