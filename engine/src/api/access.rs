@@ -59,9 +59,9 @@ impl std::fmt::Debug for Proof {
 /// How old a request sign may be. `None`: any age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignRules {
-    /// Signs by client and API keys; phones have wrong clocks.
+    /// Signs by client keys; phones have wrong clocks.
     pub max_age: Option<Duration>,
-    /// Signs by the master key.
+    /// Signs by API and master keys, which servers hold.
     pub max_age_master: Option<Duration>,
 }
 

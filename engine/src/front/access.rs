@@ -132,11 +132,6 @@ fn sign(
     let digits = (1..=19).contains(&timestamp.len()) && timestamp.bytes().all(|byte| byte.is_ascii_digit());
     let millis: u64 = timestamp.parse().ok().filter(|_| digits).ok_or(refused)?;
     let at = Timestamp::from_millis(millis);
-    let age = now.since(at).max(at.since(now));
-    let age_max = if master { rules.max_age_master } else { rules.max_age };
-    if age_max.is_some_and(|max| age > max) {
-        return Err(refused);
-    }
     let takes = |kind| match kind {
         KeyKind::Master => master,
         KeyKind::Client | KeyKind::Api => !master,
@@ -147,7 +142,16 @@ fn sign(
         32 => Sha256::new().chain_update(key.secret.expose()).chain_update(timestamp).finalize().ct_eq(&shown).into(),
         _ => false,
     };
-    app.keys.iter().find(|key| takes(key.kind) && made(key)).map(|key| principal(app, key)).ok_or(refused)
+    let key = app.keys.iter().find(|key| takes(key.kind) && made(key)).ok_or(refused)?;
+    let age_max = match key.kind {
+        KeyKind::Client => rules.max_age,
+        KeyKind::Api | KeyKind::Master | KeyKind::SessionToken => rules.max_age_master,
+    };
+    let age = now.since(at).max(at.since(now));
+    if age_max.is_some_and(|max| age > max) {
+        return Err(refused);
+    }
+    Ok(principal(app, key))
 }
 
 fn principal(app: &LoadedApp, key: &LoadedKey) -> Principal {

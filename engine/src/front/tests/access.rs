@@ -119,10 +119,12 @@ async fn every_proof_opens_what_it_should_and_no_more() {
 
 #[tokio::test]
 async fn signs_age_by_their_key_and_have_one_shape() {
-    // A master key's sign holds for its own time, others for theirs, to both sides; anything but digits is refused.
+    // Signs of the keys that servers hold have one time, those of client keys another, to both sides; anything but digits
+    // is refused.
     let world = World::new();
     let keys = Keys::new(&world).await;
     let (client, master) = (keys.key(KeyKind::Client, Mode::Test), keys.key(KeyKind::Master, Mode::Test));
+    let api = keys.key(KeyKind::Api, Mode::Test);
     let (minutes, hours) = (Duration::from_mins, Duration::from_hours);
     let ahead = |wait| keys.now.after(wait).millis().to_string();
     let table = [
@@ -133,6 +135,9 @@ async fn signs_age_by_their_key_and_have_one_shape() {
         ("master 15 min", md5_sign(&master, &ago(keys.now, minutes(15)), true), true),
         ("master 16 min", md5_sign(&master, &ago(keys.now, minutes(16)), true), false),
         ("master ahead 16 min", md5_sign(&master, &ahead(minutes(16)), true), false),
+        ("api 15 min", md5_sign(&api, &ago(keys.now, minutes(15)), false), true),
+        ("api 16 min", md5_sign(&api, &ago(keys.now, minutes(16)), false), false),
+        ("api ahead 16 min", sha_sign(&api, &ahead(minutes(16)), false), false),
         ("no time", md5_sign(&client, "", false), false),
         ("a sign before", md5_sign(&client, &format!("+{}", keys.now.millis()), false), false),
         ("smuggled", sha_sign(&client, &format!("{}\u{80}", keys.now.millis()), false), false),
