@@ -107,6 +107,25 @@ async fn a_line_is_asked_under_the_key_before_it() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_opens_a_session_is_told_by_its_method() {
+    // Not by the text of the line: a payment may have any subject, and a method any escapes.
+    let world = World::new().await;
+    let mut pipe = Pipe::bare(&world);
+    let key = &world.keys.api;
+    let escaped = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"session\u002eopen","params":{{"key":"{key}"}}}}"#);
+    let mut order = payment("s-1", "wx_native", 100);
+    order["subject"] = json!("session.open");
+    let create = json!({ "jsonrpc": "2.0", "id": 1, "method": "transactions.create", "params": order });
+    // In one go: the second line is asked under the key of the first.
+    pipe.send(&format!("{escaped}\n{create}\n")).await;
+    let (opened, created) = (pipe.next().await, pipe.next().await);
+    assert_eq!((&opened["id"], &opened["result"]["mode"]), (&json!(0), &json!("test")), "{opened}");
+    assert_eq!((&created["id"], &created["result"]["subject"]), (&json!(1), &json!("session.open")), "{created}");
+    pipe.close().await;
+    world.end().await;
+}
+
 type Told = Result<Value, Value>;
 
 async fn in_process(world: &World, principal: &Principal, name: &str, params: &Value) -> Told {

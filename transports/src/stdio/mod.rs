@@ -79,22 +79,27 @@ async fn read_lines(
         lines += 1;
         let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
         while running.try_join_next().is_some() {}
-        if session::may_open(&line) {
+        let at_once = match session::read(&line) {
+            None => None,
+            Some(Err((id, error))) => id.map(|id| message::write(&id, Err(&error))),
             // Lines behind it ask under its key: they wait for it.
-            if let Some(answer) = session.answer(line, None).await {
-                let _ = answers.send(answer).await;
+            Some(Ok(request)) if session::opens(&request) => session.answer(request, None).await,
+            Some(Ok(request)) => {
+                // Whose line it is was settled by what came before it, not by what comes while it runs.
+                let (principal, session, to_writer) = (session.principal(), Arc::clone(session), answers.clone());
+                running.spawn(async move {
+                    if let Some(answer) = session.answer(request, principal).await {
+                        // A writer that is gone has told why; nobody reads this answer any more.
+                        let _ = to_writer.send(answer).await;
+                    }
+                    drop(place);
+                });
+                None
             }
-            continue;
+        };
+        if let Some(answer) = at_once {
+            let _ = answers.send(answer).await;
         }
-        // Whose line it is was settled by what came before it, not by what comes while it runs.
-        let (principal, session, to_writer) = (session.principal(), Arc::clone(session), answers.clone());
-        running.spawn(async move {
-            if let Some(answer) = session.answer(line, principal).await {
-                // A writer that is gone has told why; nobody reads this answer any more.
-                let _ = to_writer.send(answer).await;
-            }
-            drop(place);
-        });
         if answers.is_closed() {
             break;
         }

@@ -18,12 +18,18 @@ const OPEN: &str = "session.open";
 /// Operations of these groups are offered on the pipe.
 const GROUPS: [&str; 3] = ["transactions.", "subscriptions.", "deliveries."];
 
-/// Whether a line may be the one that opens a session.
-pub(crate) fn may_open(line: &Line) -> bool {
+/// What a line asks, or the error it is answered with and under which id. `None`: it is blank.
+pub(crate) fn read(line: &Line) -> Option<Result<Request, (Option<Value>, RpcError)>> {
     match line {
-        Line::Whole(line) => line.windows(OPEN.len()).any(|part| part == OPEN.as_bytes()),
-        Line::TooLong => false,
+        Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => None,
+        Line::Whole(line) => Some(message::read(line)),
+        Line::TooLong => Some(Err((Some(Value::Null), RpcError::new(codes::INVALID_REQUEST, "the line is too long")))),
     }
+}
+
+/// Whether a request is the one that opens a session.
+pub(crate) fn opens(request: &Request) -> bool {
+    request.method == OPEN
 }
 
 /// One pipe's conversation.
@@ -43,25 +49,11 @@ impl Session {
         *self.principal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to a line of `principal`'s, if one is wanted.
-    pub async fn answer(&self, line: Line, principal: Option<Principal>) -> Option<String> {
-        let line = match line {
-            Line::Whole(line) => line,
-            Line::TooLong => {
-                let error = RpcError::new(codes::INVALID_REQUEST, "the line is too long");
-                return Some(message::write(&Value::Null, Err(&error)));
-            }
-        };
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return None;
-        }
-        match message::read(&line) {
-            Ok(Request { id, method, params }) => {
-                let result = self.call(principal, &method, params).await;
-                id.map(|id| message::write(&id, result.as_deref()))
-            }
-            Err((id, error)) => id.map(|id| message::write(&id, Err(&error))),
-        }
+    /// The answer to a request of `principal`'s, if one is wanted.
+    pub async fn answer(&self, request: Request, principal: Option<Principal>) -> Option<String> {
+        let Request { id, method, params } = request;
+        let result = self.call(principal, &method, params).await;
+        id.map(|id| message::write(&id, result.as_deref()))
     }
 
     async fn call(
