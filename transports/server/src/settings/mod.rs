@@ -3,6 +3,7 @@
 //! This room knows names, units, bounds and defaults; what is done with them is the composition's business. Every
 //! setting stands in `maxpay.example.toml` with its default.
 
+mod mistake;
 mod values;
 
 use std::io::Read;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use crate::cli::{DataArgs, ServeArgs};
 
+pub use mistake::Mistake;
 pub use values::{BaseUrl, Millis, Schedule, TrustedProxy, Whole};
 
 /// A settings file larger than this, in bytes, is refused: it is some other file.
@@ -35,7 +37,7 @@ pub struct Settings {
     sandbox: Option<bool>,
     /// Oldest acceptable signature of a client key, in milliseconds; `None`: any age.
     pub sign_max_age_client_ms: Option<Millis<1_000, 86_400_000>>,
-    /// Oldest acceptable signature of a master key, in milliseconds.
+    /// Oldest acceptable signature of an API or master key, in milliseconds.
     pub sign_max_age_master_ms: Millis<1_000, 86_400_000>,
     /// Gaps between the attempts of a delivery.
     pub webhook_schedule_ms: Schedule,
@@ -164,9 +166,10 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The settings in `text`, a whole file; errors name line and column.
-    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text).map(|settings: Self| Self { from_file: true, ..settings })
+    /// The settings in `text`, a whole file.
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
+        let settings: Self = toml::from_str(text).map_err(|error| Mistake::new(text, &error))?;
+        Ok(Self { from_file: true, ..settings })
     }
 
     /// Whether the sandbox channel and its demo app run. Unless set: where only this machine can reach the server and
@@ -199,7 +202,7 @@ impl Settings {
             return Err(SettingsError::TooLarge { path: path.to_owned() });
         }
         let text = String::from_utf8(bytes).map_err(|_| SettingsError::NotText { path: path.to_owned() })?;
-        Self::parse(&text).map_err(|source| SettingsError::Wrong { path: path.to_owned(), source: Box::new(source) })
+        Self::parse(&text).map_err(|source| SettingsError::Wrong { path: path.to_owned(), source })
     }
 
     fn take(&mut self, data: Option<&Path>, sandbox: bool) {
@@ -256,13 +259,13 @@ pub enum SettingsError {
         /// Which.
         path: PathBuf,
     },
-    /// A line of it is wrong. The source says which.
+    /// A line of it is wrong.
     #[error("the settings file {path} is wrong", path = path.display())]
     Wrong {
         /// Which.
         path: PathBuf,
-        /// Line, column and reason.
-        source: Box<toml::de::Error>,
+        /// Where, and what would be right.
+        source: Mistake,
     },
     /// Keys would cross a network in the clear.
     #[error(

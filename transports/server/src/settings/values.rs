@@ -164,7 +164,7 @@ impl<'de> Visitor<'de> for TrustedProxyVisitor {
         while let Some(text) = list.next_element::<String>()? {
             let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
             let Ok(network) = network else {
-                return Err(A::Error::invalid_value(Unexpected::Str(&text), &"a network like \"10.0.0.0/8\""));
+                return Err(A::Error::custom("expected a network like \"10.0.0.0/8\""));
             };
             networks.push(network);
         }
