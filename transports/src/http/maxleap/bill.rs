@@ -13,21 +13,26 @@ use serde_json::Value;
 use super::code::{Code, Refusal};
 use super::fields::{Fields, illegal, needed};
 
-/// Left of the time to answer when the wait for the channel is over.
-const HEADROOM: Duration = Duration::from_secs(4);
+/// Left of the time to answer when the wait for the channel is over; of a short time a quarter.
+const HEADROOM_MAX: Duration = Duration::from_secs(4);
 
 pub(super) async fn perform(
     engine: &Engine,
     scope: Scope,
     fields: &Fields,
     client: IpAddr,
-    left: Duration,
+    wait: Duration,
 ) -> Result<String, Refusal> {
-    let request = read(fields, client, left.saturating_sub(HEADROOM), |code| engine.manifest_of(code))?;
+    let request = read(fields, client, wait, |code| engine.manifest_of(code))?;
     let created = engine.create_transaction(scope, request, None).await?;
     let record = created.transaction;
-    settled(&record).map_err(|refusal| refusal.of_record(record.id))?;
+    settled(&record.status).map_err(|refusal| refusal.of_record(record.id))?;
     Ok(body(&record, engine.shown(&record)))
+}
+
+/// How long the channel is waited for, of an answer that is due within `within` and of which `left` is left.
+pub(super) fn wait(left: Duration, within: Duration) -> Duration {
+    left.saturating_sub(HEADROOM_MAX.min(within / 4))
 }
 
 /// Reads a bill: what is missing is told before what is wrong.
@@ -115,15 +120,17 @@ impl Given<'_> {
 }
 
 /// Whether the payer can go on with it.
-fn settled(record: &Transaction) -> Result<(), Refusal> {
+fn settled(status: &Status) -> Result<(), Refusal> {
     let unknown = "the channel has not answered yet: look at the records before paying again";
-    match &record.status {
+    let closing = "the payment is being closed and may still be paid: look at the records before paying again";
+    match status {
         Status::AwaitingPayer { step: PayerStep::Actions(_) } | Status::Succeeded { .. } => Ok(()),
         Status::AwaitingPayer { step: PayerStep::Lost } => {
             Err(Refusal::new(Code::RunTime, "the channel's answer was lost: start a new payment"))
         }
         Status::Created | Status::Submitting { .. } => Err(Refusal::new(Code::RunTime, unknown)),
-        Status::Closing | Status::Closed { .. } => Err(Refusal::new(Code::ChannelFailed, "the payment was closed")),
+        Status::Closing => Err(Refusal::new(Code::RunTime, closing)),
+        Status::Closed { .. } => Err(Refusal::new(Code::ChannelFailed, "the payment was closed")),
         Status::Failed { reason } => Err(Refusal::new(Code::ChannelFailed, reason.clone())),
     }
 }

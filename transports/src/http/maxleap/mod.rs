@@ -105,7 +105,8 @@ async fn perform(
     let (principal, scope) = principal(door, inbound).await?;
     let fields = Fields::read(&body)?;
     if is_bill {
-        bill::perform(door.engine(), scope, &fields, inbound.client, door.left(inbound, within)).await
+        let wait = bill::wait(door.left(inbound, within), within);
+        bill::perform(door.engine(), scope, &fields, inbound.client, wait).await
     } else {
         records::perform(door.engine(), &principal, scope, &fields).await
     }

@@ -80,6 +80,37 @@ fn extras_stay_as_they_came() {
     }
 }
 
+#[test]
+fn only_an_end_without_money_is_a_final_refusal() {
+    // A close that is asked for and not confirmed may still be paid: code 14 as for every other doubt, never 7.
+    use maxpay_engine::model::{CloseEvidence, Submission, Timestamp};
+    let paid_at = Timestamp::from_millis(1);
+    for (status, code) in [
+        (Status::Created, 14),
+        (Status::Submitting { what: Submission::Create }, 14),
+        (Status::AwaitingPayer { step: PayerStep::Actions(Vec::new()) }, 0),
+        (Status::AwaitingPayer { step: PayerStep::Lost }, 14),
+        (Status::Closing, 14),
+        (Status::Succeeded { late: false, paid_at }, 0),
+        (Status::Failed { reason: "declined".to_owned() }, 7),
+        (Status::Closed { evidence: CloseEvidence::Channel }, 7),
+    ] {
+        let told = settled(&status).err().map_or(0, |refusal| refusal.code.number());
+        assert_eq!(told, code, "{}", status.name());
+    }
+}
+
+#[test]
+fn the_channel_is_waited_for_within_any_time_to_answer() {
+    // The shortest that can be set leaves most of it for the channel; a late start leaves less, and never less than none.
+    let millis = Duration::from_millis;
+    for (left, within, waited) in
+        [(1_000, 1_000, 750), (3_900, 4_000, 2_900), (19_000, 19_000, 15_000), (5_000, 19_000, 1_000), (100, 19_000, 0)]
+    {
+        assert_eq!(wait(millis(left), millis(within)), millis(waited), "{left} of {within}");
+    }
+}
+
 fn read_text(text: &str) -> Result<CreateTransaction, Refusal> {
     read(&Fields::read(text.as_bytes())?, CLIENT, Duration::from_secs(10), |code| {
         let needs = match code.as_str() {
