@@ -388,7 +388,7 @@ async fn a_try_goes_through_guard_and_client() {
             event,
             headers: Vec::new(),
             signing_secret: signature::new_secret(&SeededEntropy::new(1)),
-            master_key: Secret::from_text("masterkey"),
+            master_key: Some(Secret::from_text("masterkey")),
         };
         let Sent::Ended(transcript) = sender.send(outgoing).await else { panic!("it is a URL") };
         assert_eq!(transcript.result.is_success(), passes, "{host} {mode}: {:?}", transcript.result);

@@ -14,8 +14,8 @@ use crate::engine::Inner;
 use crate::front::Claimed;
 use crate::machine::delivery::{DeliveryInput, DeliveryRefusal, step};
 use crate::model::{
-    AlarmKind, Delivery, DeliveryId, DeliveryMode, DeliveryState, Event, Subscription, SubscriptionId,
-    SubscriptionState, Timestamp, TryResult,
+    AlarmKind, App, Delivery, DeliveryId, DeliveryMode, DeliveryState, Event, Subscription, SubscriptionId,
+    SubscriptionState, Timestamp,
 };
 use crate::secrets::{Place, Sealer};
 use crate::store::records::read_record;
@@ -79,18 +79,34 @@ async fn attempt_once(inner: &Arc<Inner>, id: DeliveryId) -> Result<bool, Error>
         (SubscriptionState::Disabled, _) | (_, DeliveryMode::TestSendsOnly) => Some(DeliveryInput::Hold),
     };
     if let Some(input) = instead {
-        return keep_back(inner, &read, (&subscription, seen), input, None).await;
+        return keep_back(inner, &read, (&subscription, seen), input, Batch::default()).await;
     }
-    if let Sent::Ended(transcript) = send_opened(inner, event?, &subscription, opened?).await? {
-        return keep_try(inner, read, &transcript, false, None).await.map(|_| true);
+    let mut batch = Batch::default();
+    let (kind, text) = match send_opened(inner, event?, &subscription, opened?).await? {
+        Sent::Ended(transcript) => return keep_try(inner, read, &transcript, false, None).await.map(|_| true),
+        Sent::FunctionMissing => (AlarmKind::FunctionMissing, missing_text(&subscription)),
+        Sent::KeyMissing if watch_keyless(inner, &mut batch, &subscription).await? => {
+            (AlarmKind::KeyMissing, KEY_MISSING.to_owned())
+        }
+        Sent::KeyMissing => return Ok(false),
+    };
+    let told = inner.missing_functions.first(subscription.id);
+    if told {
+        inner.alarms.raise(&mut batch, kind, subscription.id, &text);
     }
-    let alarm = inner.missing_functions.first(subscription.id).then(|| missing_text(&subscription));
-    let told = alarm.is_some();
-    let kept = keep_back(inner, &read, (&subscription, seen), DeliveryInput::Hold, alarm).await;
+    let kept = keep_back(inner, &read, (&subscription, seen), DeliveryInput::Hold, batch).await;
     if told && kept != Ok(true) {
         inner.missing_functions.untold(subscription.id);
     }
     kept
+}
+
+/// Has the batch hold only while the app has no master key; false when it has one again, whose commit released what was
+/// held before.
+async fn watch_keyless(inner: &Inner, batch: &mut Batch, subscription: &Subscription) -> Result<bool, Error> {
+    let (app, seen) = inner.reader.record::<App>(keys::app(subscription.app_id)).await?;
+    batch.watch(keys::app(subscription.app_id), seen);
+    Ok(app.is_some_and(|app| !app.has_master_key(subscription.mode)))
 }
 
 /// Everything that a try is made from, as it is when the try begins.
@@ -135,8 +151,8 @@ fn read_event(store: &dyn Store, delivery: &Delivery) -> Result<Event, Error> {
     event.ok_or_else(|| Error::Internal(format!("event {} is missing", delivery.event_id)))
 }
 
-/// Keeps that a delivery is not tried because its subscription does not want it, as that stood at `seen`. Returns
-/// whether it is kept: when either has changed meanwhile, it is to be decided again.
+/// Keeps in `batch`, and with all that it holds, that a delivery is not tried because its subscription does not want it,
+/// as that stood at `seen`. Returns whether it is kept: when either has changed meanwhile, it is to be decided again.
 ///
 /// # Errors
 /// The store cannot answer or take it.
@@ -145,22 +161,22 @@ pub(super) async fn keep_back(
     read: &Read,
     (subscription, seen): (&Subscription, Seq),
     input: DeliveryInput,
-    alarm: Option<String>,
+    mut batch: Batch,
 ) -> Result<bool, Error> {
     let now = inner.clock.now().wall;
     let Ok(after) = step(&read.0, input, now, &inner.settings.schedule) else { return Ok(true) };
-    let mut batch = Batch::default();
     batch.watch(keys::subscription(subscription.id), seen);
     batch.watch(keys::delivery(after.id), read.1).put_delivery(Some(&read.0), &after);
-    if let Some(text) = &alarm {
-        inner.alarms.raise(&mut batch, AlarmKind::FunctionMissing, subscription.id, text);
-    }
     match inner.store.commit(batch).await {
         Ok(_) => Ok(true),
         Err(CommitError::Conflict(_) | CommitError::Stale) => Ok(false),
         Err(why) => Err(why.into()),
     }
 }
+
+/// Why a payment cannot be told, for people.
+pub(crate) const KEY_MISSING: &str =
+    "the app has no master key of this mode to sign payments with: deliveries are held until one is issued";
 
 fn missing_text(subscription: &Subscription) -> String {
     let name = match &subscription.target {
@@ -172,7 +188,7 @@ fn missing_text(subscription: &Subscription) -> String {
 /// Makes one try outside the schedule, in whatever state the delivery is, and returns it with the try in it.
 ///
 /// # Errors
-/// [`Error::Conflict`] when nobody registered the function; [`Error::IdempotencyMismatch`],
+/// [`Error::Conflict`] when nobody registered the function, or no key signs it; [`Error::IdempotencyMismatch`],
 /// [`Error::IdempotencyInProgress`]; the store cannot answer or take it.
 pub(crate) async fn resend(inner: &Arc<Inner>, id: DeliveryId, idem: Option<&Idempotency>) -> Result<Delivery, Error> {
     // The key is noted only after the try: until then it is held here, so that two at once do not both send.
@@ -187,8 +203,7 @@ pub(crate) async fn resend(inner: &Arc<Inner>, id: DeliveryId, idem: Option<&Ide
     if subscription.state == SubscriptionState::Deleted {
         return Err(Error::Conflict("the subscription was deleted".to_owned()));
     }
-    let sent = send(inner, &read.0, &subscription).await?;
-    let transcript = sent.ok_or_else(|| Error::Conflict(missing_text(&subscription)))?;
+    let transcript = send(inner, &read.0, &subscription).await?;
     keep_try(inner, read, &transcript, true, idem).await
 }
 
@@ -249,17 +264,17 @@ pub(crate) async fn change(
     Err(Error::Busy)
 }
 
-/// One try over the one path that everything takes. `None`: nobody registered the function.
-async fn send(
-    inner: &Arc<Inner>,
-    delivery: &Delivery,
-    subscription: &Subscription,
-) -> Result<Option<Transcript>, Error> {
+/// One try over the one path that everything takes.
+///
+/// # Errors
+/// [`Error::Conflict`] when no try can be made; those of [`send_event`].
+async fn send(inner: &Arc<Inner>, delivery: &Delivery, subscription: &Subscription) -> Result<Transcript, Error> {
     let of = delivery.clone();
     let event = inner.reader.short(move |store| read_event(store, &of)).await??;
     match send_event(inner, event, subscription).await? {
-        Sent::Ended(transcript) => Ok(Some(transcript)),
-        Sent::FunctionMissing => Ok(None),
+        Sent::Ended(transcript) => Ok(transcript),
+        Sent::FunctionMissing => Err(Error::Conflict(missing_text(subscription))),
+        Sent::KeyMissing => Err(Error::Conflict(KEY_MISSING.to_owned())),
     }
 }
 
@@ -280,12 +295,7 @@ async fn send_opened(
     (signing_secret, headers): Opened,
 ) -> Result<Sent, Error> {
     let app = inner.directory.app(subscription.app_id).await?.ok_or(Error::NotFound("app"))?;
-    let Some(master_key) = app.master_key(subscription.mode).cloned() else {
-        let now = inner.clock.now().wall;
-        let reason = "the app has no master key to sign with".to_owned();
-        let result = TryResult::Refused { reason };
-        return Ok(Sent::Ended(Transcript { request: None, response: None, started_at: now, ended_at: now, result }));
-    };
+    let master_key = app.master_key(subscription.mode).cloned();
     // Just before it leaves: what came of it could not be kept.
     inner.may_send()?;
     let outgoing = Outgoing { target: subscription.target.clone(), event, headers, signing_secret, master_key };

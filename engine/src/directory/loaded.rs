@@ -54,10 +54,11 @@ impl LoadedApp {
         self.keys.iter().find(|key| key.id == id)
     }
 
-    /// The newest master key of `mode`: webhook bodies are signed with it.
+    /// The master key of `mode` that webhook bodies are signed with: the oldest one, so that the next one can be handed to
+    /// the receivers before it signs, which it does once this one is revoked.
     pub(crate) fn master_key(&self, mode: Mode) -> Option<&Secret> {
-        let masters = self.keys.iter().rev().filter(|key| key.kind == KeyKind::Master && key.mode == mode);
-        masters.map(|key| &key.secret).next()
+        let key = self.keys.iter().find(|key| key.kind == KeyKind::Master && key.mode == mode);
+        key.map(|key| &key.secret)
     }
 }
 

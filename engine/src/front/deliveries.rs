@@ -85,6 +85,7 @@ impl Engine {
             match delivering::send_event(&inner, event, &subscription).await? {
                 Sent::Ended(transcript) => Ok(TestSend { success: transcript.result.is_success(), transcript }),
                 Sent::FunctionMissing => Err(Error::Conflict("nobody registered the function".to_owned())),
+                Sent::KeyMissing => Err(Error::Conflict(delivering::KEY_MISSING.to_owned())),
             }
         })
         .await

@@ -9,13 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::{Claimed, Decided, check_text};
-use crate::api::{Idempotency, IssueKey, Issued, OperatorKey};
+use crate::actors::sweeping;
+use crate::api::{Idempotency, IssueKey, Issued, OperatorKey, PageRequest, Scope};
 use crate::directory::opened;
 use crate::engine::Inner;
 use crate::model::{App, AppId, IssuedKey, KeyId, KeyKind, KeyOwner, Mode, Timestamp};
 use crate::secrets::{Place, Secret};
 use crate::store::{Batch, keys};
-use crate::{Engine, Error};
+use crate::{Engine, Error, query};
 
 /// Keys of an app at most, revoked ones included.
 const KEYS_MAX: usize = 256;
@@ -138,6 +139,9 @@ impl Inner {
                 secret.clone()
             }
         };
+        if request.kind == KeyKind::Master && !record.has_master_key(request.mode) {
+            self.release(&mut batch, Scope { app_id: app, mode: request.mode }, now).await?;
+        }
         make_room(&mut record, now)?;
         let mut key = self.seal_key(app, request.kind, request.mode, &secret);
         key.owner.clone_from(&request.owner);
@@ -151,6 +155,23 @@ impl Inner {
         batch.watch(keys::app(app), seen).put_record(keys::app(app), &record);
         claim.join(&mut batch, "key", key.id.0, now);
         Ok(Decided::Write(batch, Issued { key, secret: Some(secret), first: true }))
+    }
+
+    /// Has the payments told that no key could sign: their deliveries were held meanwhile.
+    async fn release(&self, batch: &mut Batch, scope: Scope, now: Timestamp) -> Result<(), Error> {
+        let mut page = PageRequest { after: None, limit: 100, newest_first: false };
+        loop {
+            let found = self.reader.run(move |store| query::subscriptions(store, scope, page)).await??;
+            for subscription in &found.items {
+                sweeping::follow(batch, subscription.id, now);
+                // Another time without a key is told again.
+                self.missing_functions.untold(subscription.id);
+            }
+            page.after = found.next;
+            if page.after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// A key must open one thing: it may not be another key of the app, nor somebody's bearer key.

@@ -49,11 +49,13 @@ pub enum AlarmKind {
     FunctionMissing,
     /// The store was fenced.
     Store,
+    /// A payment cannot be told to a subscription: the app has no master key to sign it with.
+    KeyMissing,
 }
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::InDoubt,
         Self::Mismatch,
         Self::Duplicate,
@@ -66,6 +68,7 @@ impl AlarmKind {
         Self::SetAside,
         Self::FunctionMissing,
         Self::Store,
+        Self::KeyMissing,
     ];
 
     /// Its name, as doors and metrics show it.
@@ -84,6 +87,7 @@ impl AlarmKind {
             Self::SetAside => "set_aside",
             Self::FunctionMissing => "function_missing",
             Self::Store => "store",
+            Self::KeyMissing => "key_missing",
         }
     }
 }

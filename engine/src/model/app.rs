@@ -25,6 +25,14 @@ pub struct App {
     pub keys: Vec<IssuedKey>,
 }
 
+impl App {
+    /// Whether it has a master key of `mode` that is not revoked.
+    #[must_use]
+    pub fn has_master_key(&self, mode: Mode) -> bool {
+        self.keys.iter().any(|key| key.kind == KeyKind::Master && key.mode == mode && key.revoked_at.is_none())
+    }
+}
+
 /// Whether a late success also publishes `payment.succeeded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

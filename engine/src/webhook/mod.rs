@@ -5,6 +5,7 @@
 pub mod functions;
 pub mod guard;
 pub mod headers;
+mod masking;
 pub mod payload;
 pub mod sender;
 pub mod signature;

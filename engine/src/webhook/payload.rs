@@ -11,25 +11,31 @@ use serde_json::value::RawValue;
 use crate::model::{AppId, Event, EventData, EventId, EventKind, Mode, Timestamp, TransactionId};
 use crate::secrets::Secret;
 
-/// An event cannot be written as a body: its extras are not JSON.
+/// An event cannot be written as a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the extras of the event are not JSON")]
-pub struct PayloadError;
+pub enum PayloadError {
+    /// Its extras are not JSON.
+    #[error("the extras of the event are not JSON")]
+    Extras,
+    /// Its shape carries the original's sign, and the app has no master key.
+    #[error("the app has no master key to sign with")]
+    NoMasterKey,
+}
+
+/// Whether the body that tells of such an event carries the original's sign, which needs a master key.
+#[must_use]
+pub fn is_signed(kind: EventKind) -> bool {
+    kind == EventKind::PaymentSucceeded
+}
 
 /// The body that tells of `event`, signed at `now` where its shape carries a sign.
 ///
-/// `master_key` is the app's, of the event's mode. Each try has a body of its own: `timestamp` and `sign` are fresh.
-pub fn body(event: &Event, master_key: &Secret, now: Timestamp) -> Result<Bytes, PayloadError> {
-    match event.kind {
-        EventKind::PaymentSucceeded => write(&original(event, master_key, now)?),
-        EventKind::PaymentSucceededLate
-        | EventKind::PaymentDuplicate
-        | EventKind::PaymentClosed
-        | EventKind::PaymentFailed
-        | EventKind::PaymentMismatch
-        | EventKind::PaymentReturned
-        | EventKind::RefundSucceeded
-        | EventKind::RefundFailed => write(&native(event)?),
+/// `master_key` is the app's, of the event's mode, where it has one. Each try has a body of its own: `timestamp` and `sign` are fresh.
+pub fn body(event: &Event, master_key: Option<&Secret>, now: Timestamp) -> Result<Bytes, PayloadError> {
+    if is_signed(event.kind) {
+        write(&original(event, master_key.ok_or(PayloadError::NoMasterKey)?, now)?)
+    } else {
+        write(&native(event)?)
     }
 }
 
@@ -171,11 +177,11 @@ fn native(event: &Event) -> Result<Native<'_>, PayloadError> {
 
 /// Extras are embedded as they were sent: numbers keep their digits and objects their order.
 fn raw(extras: &str) -> Result<&RawValue, PayloadError> {
-    serde_json::from_str(extras).map_err(|_| PayloadError)
+    serde_json::from_str(extras).map_err(|_| PayloadError::Extras)
 }
 
 fn write(body: &impl Serialize) -> Result<Bytes, PayloadError> {
-    serde_json::to_vec(body).map(Bytes::from).map_err(|_| PayloadError)
+    serde_json::to_vec(body).map(Bytes::from).map_err(|_| PayloadError::Extras)
 }
 
 #[cfg(test)]
@@ -184,8 +190,8 @@ mod tests {
     use crate::model::RawId;
 
     fn text(event: &Event) -> String {
-        let body =
-            body(event, &Secret::from_text("masterkey"), Timestamp::from_millis(1_453_970_183_003)).expect("JSON");
+        let (key, now) = (Secret::from_text("masterkey"), Timestamp::from_millis(1_453_970_183_003));
+        let body = body(event, Some(&key), now).expect("JSON");
         String::from_utf8(body.to_vec()).expect("JSON is UTF-8")
     }
 
@@ -229,7 +235,8 @@ mod tests {
         }
         let mut event = event();
         event.data.extras = Some("{".into());
-        assert_eq!(body(&event, &Secret::from_text("k"), event.created_at), Err(PayloadError));
+        let key = Secret::from_text("k");
+        assert_eq!(body(&event, Some(&key), event.created_at), Err(PayloadError::Extras));
     }
 
     #[test]

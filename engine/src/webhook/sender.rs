@@ -18,6 +18,7 @@ use crate::secrets::Secret;
 
 use super::functions::{FunctionCall, FunctionRegistry};
 use super::guard::{self, GuardPolicy};
+use super::masking::Mask;
 use super::transcript::{ReceivedResponse, SentRequest, Transcript};
 use super::{headers, payload, signature};
 
@@ -60,8 +61,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, Secret)>,
     /// The subscription's `whsec_…`.
     pub signing_secret: Secret,
-    /// The app's master key of the event's mode, for the sign inside the body.
-    pub master_key: Secret,
+    /// The app's master key of the event's mode, for the sign inside the body. `None`: it has none.
+    pub master_key: Option<Secret>,
 }
 
 impl fmt::Debug for Outgoing {
@@ -77,6 +78,8 @@ pub enum Sent {
     Ended(Transcript),
     /// Nobody registered the function: no try was made. The delivery is held and an alarm raised.
     FunctionMissing,
+    /// The app has no master key to sign this event with: the same.
+    KeyMissing,
 }
 
 /// Sends tries. Clones share everything.
@@ -116,6 +119,9 @@ impl Sender {
 
     /// Makes one try. It ends at the deadline at the latest, and never panics on what a target does.
     pub async fn send(&self, outgoing: Outgoing) -> Sent {
+        if outgoing.master_key.is_none() && payload::is_signed(outgoing.event.kind) {
+            return Sent::KeyMissing;
+        }
         let started_at = self.clock.now().wall;
         let mut request = None;
         let ended = match &outgoing.target {
@@ -154,9 +160,9 @@ impl Sender {
         let reply = self.within(left + GRACE, self.client.send(request, pinned, limits)).await;
         match reply.unwrap_or_else(|| Err(SendFailure::Unknown("no answer within the deadline".into()))) {
             Ok(reply) => {
-                let result = TryResult::Answered { status: reply.status, excerpt: excerpt(&reply.body) };
-                let HttpReply { status, headers, body } = reply;
-                Ok((result, Some(ReceivedResponse { status, headers, body })))
+                let response = received(reply, &Mask::of(outgoing.headers.iter().map(|(_, value)| value)));
+                let result = TryResult::Answered { status: response.status, excerpt: excerpt(&response.body) };
+                Ok((result, Some(response)))
             }
             Err(SendFailure::TooLarge { status, .. }) => {
                 Ok((TryResult::Answered { status, excerpt: String::new() }, None))
@@ -183,7 +189,7 @@ impl Sender {
         now: Timestamp,
         sent: &mut Option<SentRequest>,
     ) -> Result<TryResult, TryResult> {
-        let body = payload::body(&outgoing.event, &outgoing.master_key, now)
+        let body = payload::body(&outgoing.event, outgoing.master_key.as_ref(), now)
             .map_err(|error| TryResult::Refused { reason: error.to_string() })?;
         *sent = Some(SentRequest { target: name.to_owned(), headers: Vec::new(), body: body.clone() });
         let call = FunctionCall { name: name.to_owned(), event: outgoing.event.clone(), body };
@@ -223,7 +229,7 @@ fn late() -> TryResult {
 /// The whole request: our headers first, then the subscription's own.
 fn build(url: &Url, outgoing: &Outgoing, now: Timestamp) -> Result<HttpRequest, String> {
     let event = &outgoing.event;
-    let body = payload::body(event, &outgoing.master_key, now).map_err(|error| error.to_string())?;
+    let body = payload::body(event, outgoing.master_key.as_ref(), now).map_err(|error| error.to_string())?;
     let id = event.id.to_string();
     let signed = signature::sign(&outgoing.signing_secret, &id, now, &body).map_err(|error| error.to_string())?;
     let own = own_headers(&outgoing.headers)?;
@@ -253,6 +259,13 @@ fn shown(target: &str, request: &HttpRequest, own: &[(String, Secret)]) -> SentR
         .map(|(name, value)| (name.clone(), if is_own(name) { "[secret]".to_owned() } else { value.clone() }))
         .collect();
     SentRequest { target: target.to_owned(), headers, body: request.body.clone() }
+}
+
+/// The answer as it may be kept and shown: some targets answer what they were sent.
+fn received(reply: HttpReply, mask: &Mask) -> ReceivedResponse {
+    let HttpReply { status, headers, body } = reply;
+    let headers = headers.into_iter().map(|(name, value)| (name, mask.text(&value))).collect();
+    ReceivedResponse { status, headers, body: mask.bytes(&body).into() }
 }
 
 /// The beginning of a body as text, at most [`EXCERPT_MAX`] bytes; what is not UTF-8 is replaced.

@@ -81,7 +81,7 @@ fn outgoing(target: Target) -> Outgoing {
         event,
         headers: vec![("X-Token".into(), Secret::from_text("hunter2"))],
         signing_secret: signature::new_secret(&SeededEntropy::new(1)),
-        master_key: Secret::from_text("masterkey"),
+        master_key: Some(Secret::from_text("masterkey")),
     }
 }
 
@@ -137,6 +137,34 @@ fn a_transcript_is_exact_but_for_secrets() {
     assert_eq!((response.status, &response.body[..]), (400, &b"<h1>no</h1>"[..]));
     assert!(!transcript.result.is_success());
     assert!(!format!("{transcript:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_answer_that_repeats_a_secret_keeps_it_nowhere() {
+    // A target that answers what it was sent: not in the record's excerpt, not in the transcript's headers or body.
+    let headers = vec![("x-echo".to_owned(), "token hunter2".to_owned())];
+    let body = Bytes::from_static(br#"{"headers":{"x-token":"hunter2"}}"#);
+    let transcript = world(&["8.8.8.8"], Some(Ok(HttpReply { status: 500, headers, body }))).send(to_url());
+    let expected = r#"{"headers":{"x-token":"[secret]"}}"#;
+    assert_eq!(transcript.result, TryResult::Answered { status: 500, excerpt: expected.to_owned() });
+    let response = transcript.response.expect("it answered");
+    assert_eq!(response.headers, [("x-echo".to_owned(), "token [secret]".to_owned())]);
+    assert_eq!(response.body, expected);
+}
+
+#[tokio::test]
+async fn only_what_the_original_signed_needs_its_key() {
+    // Without a master key a payment in the original's shape is not tried; every other event is, to URLs and functions.
+    for kind in EventKind::ALL {
+        for target in [Target::Url("https://shop.example/".into()), Target::Function("good".into())] {
+            let mut outgoing = outgoing(target);
+            (outgoing.event.kind, outgoing.master_key) = (kind, None);
+            let sent = world(&["8.8.8.8"], Some(Ok(reply(200, b"")))).sender.send(outgoing).await;
+            let tried = matches!(&sent, Sent::Ended(transcript) if transcript.result.is_success());
+            assert_eq!(tried, kind != EventKind::PaymentSucceeded, "{kind:?}");
+            assert_eq!(matches!(sent, Sent::KeyMissing), !tried);
+        }
+    }
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub struct SentRequest {
     pub body: Bytes,
 }
 
-/// A response as it came.
+/// A response as it came, but for the values of the subscription's own headers: where they stand in it, it reads
+/// `[secret]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedResponse {
     /// HTTP status.

@@ -94,7 +94,7 @@ fn sample(system: &System) -> Result<HttpRequest, Failure> {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(system.clone()), Arc::new(system.clone()));
     let now = clock.now().wall;
     let event = event(&IdSource::new(clock, Arc::clone(&entropy)), AppId(RawId([7; RawId::LEN])), now);
-    let body = payload::body(&event, &Secret::from_text("mk_test_0123456789abcdef0123456789abcdef"), now)?;
+    let body = payload::body(&event, Some(&Secret::from_text("mk_test_0123456789abcdef0123456789abcdef")), now)?;
     let id = event.id.to_string();
     let signed = signature::sign(&signature::new_secret(entropy.as_ref()), &id, now, &body)?;
     Ok(HttpRequest::post("http://127.0.0.1:1/hook".parse()?, "application/json", body)

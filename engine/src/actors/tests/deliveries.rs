@@ -4,10 +4,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::world::World;
-use crate::api::{CreateSubscription, DeliveryFilter, Idempotency, PageRequest, TargetRequest, UpdateSubscription};
-use crate::model::{
-    Delivery, DeliveryMode, DeliveryState, EventKind, KeyId, KeyOwner, RawId, Subscription, SubscriptionState,
+use crate::api::{
+    CreateSubscription, DeliveryFilter, Idempotency, IssueKey, Issued, PageRequest, TargetRequest, UpdateSubscription,
 };
+use crate::model::{
+    AlarmKind, Delivery, DeliveryMode, DeliveryState, EventKind, KeyId, KeyKind, KeyOwner, RawId, Subscription,
+    SubscriptionState, Timestamp,
+};
+use crate::webhook::{FunctionCall, payload};
 
 const PAGE: PageRequest = PageRequest { after: None, limit: 100, newest_first: false };
 
@@ -128,6 +132,63 @@ async fn a_function_nobody_registered_costs_no_try() {
     assert_eq!(only(&world).await.tries_done, 0);
     let alarms = world.engine.metrics().alarms;
     assert!(alarms.iter().any(|(kind, count)| format!("{kind:?}") == "FunctionMissing" && *count == 1), "{alarms:?}");
+}
+
+#[tokio::test]
+async fn a_payment_that_no_key_can_sign_waits_for_one() {
+    // Held, with an alarm and without a try; a new master key has it told, and the next time without one is told again.
+    let world = World::new().await;
+    subscribe(&world, "hook").await;
+    for time in 1..=2 {
+        revoke_masters(&world).await;
+        pay(&world, &format!("bill-{time}")).await;
+        let newest = async || all(&world).await.pop().expect("one");
+        world.until("held", async || matches!(newest().await.state, DeliveryState::Held { .. })).await;
+        assert_eq!(newest().await.tries_done, 0);
+        let resent = world.engine.resend_delivery(world.scope, newest().await.id, None).await;
+        assert!(matches!(resent, Err(crate::Error::Conflict(_))), "{resent:?}");
+        let alarms = world.engine.metrics().alarms;
+        assert!(alarms.contains(&(AlarmKind::KeyMissing, time)), "{alarms:?}");
+        issue_master(&world).await;
+        world.until("told", async || matches!(newest().await.state, DeliveryState::Delivered { .. })).await;
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_master_key_signs_until_it_is_revoked() {
+    // So the next one can be handed to the receivers first.
+    let world = World::new().await;
+    subscribe(&world, "hook").await;
+    let next = issue_master(&world).await;
+    pay(&world, "bill-1").await;
+    world.hooked(1).await;
+    revoke_masters_but(&world, next.key.id).await;
+    pay(&world, "bill-2").await;
+    world.hooked(2).await;
+    let signed_by_next = |call: &FunctionCall| {
+        let body: serde_json::Value = serde_json::from_slice(&call.body).expect("JSON");
+        let at = Timestamp::from_millis(body["timestamp"].as_u64().expect("a time"));
+        body["sign"] == payload::sign(world.scope.app_id, next.secret.as_ref().expect("just issued"), at)
+    };
+    let signed: Vec<bool> = world.hooked.lock().expect("no panic").iter().map(signed_by_next).collect();
+    assert_eq!(signed, [false, true]);
+}
+
+async fn issue_master(world: &World) -> Issued {
+    let request =
+        IssueKey { kind: KeyKind::Master, mode: world.scope.mode, import: None, owner: None, expires_at: None };
+    world.engine.issue_key(world.scope.app_id, request, None).await.expect("a key")
+}
+
+async fn revoke_masters(world: &World) {
+    revoke_masters_but(world, KeyId(RawId([0; RawId::LEN]))).await;
+}
+
+async fn revoke_masters_but(world: &World, kept: KeyId) {
+    let app = world.engine.app(world.scope.app_id).await.expect("it is there");
+    for key in app.keys.iter().filter(|key| key.kind == KeyKind::Master && key.id != kept) {
+        world.engine.revoke_key(app.id, key.id).await.expect("revoked");
+    }
 }
 
 #[tokio::test]

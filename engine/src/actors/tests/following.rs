@@ -115,11 +115,11 @@ async fn a_delivery_is_not_held_by_what_its_subscription_was() {
     let changed = UpdateSubscription { description: Some("tea".to_owned()), ..UpdateSubscription::default() };
     world.engine.update_subscription(world.scope, subscription.id, changed).await.expect("changed");
     let read = delivering::read_delivery(inner, delivery.id).await.expect("it is there");
-    let kept = delivering::keep_back(inner, &read, (&known, seen), DeliveryInput::Hold, None).await;
+    let kept = delivering::keep_back(inner, &read, (&known, seen), DeliveryInput::Hold, Batch::default()).await;
     assert_eq!(kept, Ok(false));
     assert_eq!(all(&world).await[0].state, delivery.state);
     let newest = delivering::read_subscription(inner, subscription.id).await.expect("it is there");
-    let kept = delivering::keep_back(inner, &read, (&newest.0, newest.1), DeliveryInput::Hold, None).await;
+    let kept = delivering::keep_back(inner, &read, (&newest.0, newest.1), DeliveryInput::Hold, Batch::default()).await;
     assert_eq!(kept, Ok(true));
     // By its version: the sweep that an update asks for lets go again what is held.
     assert!(all(&world).await[0].version > delivery.version);
