@@ -41,17 +41,22 @@ pub(crate) fn subscriptions(store: &dyn Store, scope: Scope, page: PageRequest) 
 ///
 /// All that are listed are looked at: deleted ones are among them only in a store that once listed them.
 pub(crate) fn subscription_count(store: &dyn Store, scope: Scope, max: usize) -> Result<usize, Error> {
-    let way = Way { after: None, newest_first: true, wanted: max, rows_max: usize::MAX };
-    let counted = Rows::of(Table::SubscriptionByApp, scope).walk(store, &way, |row, _| {
-        let Some(id) = keys::last_id(&row.key) else { return Ok(None) };
-        let is_deleted = match read_record::<Subscription>(store, &keys::subscription(id)) {
-            Ok((subscription, _)) => subscription.is_some_and(|it| it.state == SubscriptionState::Deleted),
-            Err(StoreError::Row { .. }) => false,
-            Err(why @ (StoreError::InUse(_) | StoreError::Damaged(_) | StoreError::Unavailable(_))) => {
-                return Err(why.into());
-            }
-        };
-        Ok((!is_deleted).then_some(()))
-    })?;
+    let way = Way { after: None, newest_first: true, wanted: max, rows_max: usize::MAX, bytes_max: usize::MAX };
+    let counted = Rows::of(Table::SubscriptionByApp, scope).walk(
+        store,
+        &way,
+        |()| 0,
+        |row, _| {
+            let Some(id) = keys::last_id(&row.key) else { return Ok(None) };
+            let is_deleted = match read_record::<Subscription>(store, &keys::subscription(id)) {
+                Ok((subscription, _)) => subscription.is_some_and(|it| it.state == SubscriptionState::Deleted),
+                Err(StoreError::Row { .. }) => false,
+                Err(why @ (StoreError::InUse(_) | StoreError::Damaged(_) | StoreError::Unavailable(_))) => {
+                    return Err(why.into());
+                }
+            };
+            Ok((!is_deleted).then_some(()))
+        },
+    )?;
     Ok(counted.items.len())
 }

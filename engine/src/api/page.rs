@@ -19,6 +19,6 @@ pub struct Page<T> {
     /// The objects, in order.
     pub items: Vec<T>,
     /// Where the next page begins; `None`: this is the last one. A page may be short or empty and still have a next
-    /// one, because one page looks at no more than 10,000 objects.
+    /// one, because one page looks at no more than 10,000 objects, and holds about 1 MiB of them.
     pub next: Option<RawId>,
 }

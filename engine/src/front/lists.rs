@@ -29,7 +29,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a status that there is not, a `skip` above 10,000 or a `limit` outside 1 to 1,000;
-    /// [`Error::LimitReached`] when more than 200,000 transactions would have to be looked through; those of every read.
+    /// [`Error::LimitReached`] when more than 200,000 transactions would have to be looked through, or when they are more
+    /// than 2 MiB, which 101 never are; those of every read.
     pub async fn records(&self, scope: Scope, query: RecordsQuery) -> Result<Vec<Transaction>, Error> {
         self.inner().reader.list(Some(scope.app_id), move |store| query::records(store, scope, &query)).await?
     }

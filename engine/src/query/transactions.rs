@@ -6,7 +6,7 @@ use super::walk::{PAGE_ROWS_MAX, Rows, Way, found, record};
 use crate::Error;
 use crate::api::{DeliveryFilter, Page, PageRequest, RecordsQuery, Scope, TimelineEntry, TransactionFilter};
 use crate::model::{
-    Delivery, DeliveryState, RawId, Status, Subscription, Timestamp, Transaction, TransactionId, Transition,
+    Delivery, DeliveryState, RawId, Status, Subscription, Timestamp, Transaction, TransactionId, Transition, TryResult,
 };
 use crate::store::{RowKey, Scan, Store, Table, keys};
 
@@ -16,6 +16,9 @@ const SKIP_MAX: usize = 10_000;
 const RECORDS_MAX: usize = 1_000;
 /// Transactions that it looks at: it has no cursor, so what it cannot look through it must refuse.
 const RECORDS_ROWS_MAX: usize = 20 * PAGE_ROWS_MAX;
+/// Bytes of records that it answers at most, as [`weight`] tells them: a page of the original console, 101 records, fits
+/// in it whatever their extras are.
+const RECORDS_BYTES_MAX: usize = 2 << 20;
 /// Steps of a timeline in one answer.
 const TIMELINE_MAX: usize = 100;
 /// Ids run ahead of the wall clock while it catches up with a step back, and a record may be stamped a moment after its
@@ -35,7 +38,7 @@ pub(crate) fn transactions(
     page: PageRequest,
 ) -> Result<Page<Transaction>, Error> {
     one_of("status", filter.status.as_deref(), &Status::NAMES)?;
-    rows_of(scope, filter).page(store, page, |row, _| {
+    rows_of(scope, filter).weighed_page(store, page, weight, |row, _| {
         let transaction = transaction_of(store, row)?;
         Ok(transaction.filter(|it| fits(filter, it, it.status.name())))
     })
@@ -44,7 +47,8 @@ pub(crate) fn transactions(
 /// Records for the original API, which counts pages instead of following a cursor.
 ///
 /// # Errors
-/// [`Error::Invalid`]; [`Error::LimitReached`] when too many transactions would have to be looked through.
+/// [`Error::Invalid`]; [`Error::LimitReached`] when too many transactions would have to be looked through, or are too large
+/// for one answer.
 pub(crate) fn records(store: &dyn Store, scope: Scope, query: &RecordsQuery) -> Result<Vec<Transaction>, Error> {
     one_of("status", query.filter.status.as_deref(), &ORIGINAL_STATUSES)?;
     if query.skip > SKIP_MAX {
@@ -54,17 +58,35 @@ pub(crate) fn records(store: &dyn Store, scope: Scope, query: &RecordsQuery) -> 
         return Err(Error::field("limit", format!("1 to {RECORDS_MAX}")));
     }
     let mut skip = query.skip;
-    let way = Way { after: None, newest_first: query.newest_first, wanted: query.limit, rows_max: RECORDS_ROWS_MAX };
-    let page = rows_of(scope, &query.filter).walk(store, &way, |row, _| {
+    let way = Way {
+        after: None,
+        newest_first: query.newest_first,
+        wanted: query.limit,
+        rows_max: RECORDS_ROWS_MAX,
+        bytes_max: RECORDS_BYTES_MAX,
+    };
+    let page = rows_of(scope, &query.filter).walk(store, &way, weight, |row, _| {
         let transaction = transaction_of(store, row)?.filter(|it| fits(&query.filter, it, it.original_status()));
         let skipped = transaction.is_some() && skip > 0;
         skip -= usize::from(skipped);
         Ok(transaction.filter(|_| !skipped))
     })?;
+    // Cut short it would read as the last page: these clients know no cursor.
     if page.items.len() < query.limit && page.next.is_some() {
-        return Err(Error::LimitReached("too many records to look through: name a shorter time".to_owned()));
+        let large = page.items.iter().map(weight).sum::<usize>() >= RECORDS_BYTES_MAX;
+        let why = if large {
+            "the records are too large for one answer: ask for fewer by limit"
+        } else {
+            "too many records to look through: name a shorter time"
+        };
+        return Err(Error::LimitReached(why.to_owned()));
     }
     Ok(page.items)
+}
+
+/// About how many bytes a transaction has in an answer: what a merchant can make large, and the rest.
+fn weight(transaction: &Transaction) -> usize {
+    1_024 + transaction.extras.as_ref().map_or(0, String::len)
 }
 
 /// The index that leaves the least to look through, between the ids of the filter's times.
@@ -125,10 +147,22 @@ pub(crate) fn deliveries(
     };
     // Nothing is told of a transaction before it is made.
     let from = filter.transaction_id.map(|id| made_at(id.0).before(ID_SLACK));
-    rows.from(from).page(store, page, |row, _| {
+    rows.from(from).weighed_page(store, page, delivery_weight, |row, _| {
         let delivery = found::<Delivery>(store, keys::last_id(&row.key).map(keys::delivery))?;
         Ok(delivery.filter(|it| delivery_fits(filter, it)))
     })
+}
+
+/// About how many bytes a delivery has in an answer: most are what its target answered.
+fn delivery_weight(delivery: &Delivery) -> usize {
+    let told = |result: &TryResult| match result {
+        TryResult::Answered { excerpt: text, .. }
+        | TryResult::NoAnswer { reason: text }
+        | TryResult::Refused { reason: text }
+        | TryResult::FunctionFailed { reason: text } => text.len(),
+        TryResult::FunctionOk => 0,
+    };
+    512 + delivery.tries.iter().map(|each| 128 + told(&each.result)).sum::<usize>()
 }
 
 fn delivery_fits(filter: &DeliveryFilter, delivery: &Delivery) -> bool {

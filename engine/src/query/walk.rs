@@ -12,6 +12,9 @@ use crate::store::{RowKey, Scan, Store, StoreError, Table, keys};
 pub(super) const PAGE_ROWS_MAX: usize = 10_000;
 /// Objects of a page.
 const PAGE_MAX: usize = 100;
+/// Bytes of a page's objects, beyond which it ends early: with as many of the largest, answers to many callers at once
+/// would fill the memory.
+const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Rows of one scan.
 const CHUNK: usize = 1_000;
 
@@ -33,6 +36,8 @@ pub(super) struct Way {
     pub wanted: usize,
     /// Stop after so many rows.
     pub rows_max: usize,
+    /// Stop with objects of so many bytes or more.
+    pub bytes_max: usize,
 }
 
 impl Rows {
@@ -68,11 +73,23 @@ impl Rows {
         &self,
         store: &dyn Store,
         page: PageRequest,
+        mut pick: impl FnMut(&RowKey, &[u8]) -> Result<Option<T>, Error>,
+    ) -> Result<Page<T>, Error> {
+        self.weighed_page(store, page, |_| 0, &mut pick)
+    }
+
+    /// The same of objects that may be large: `weigh` tells about how many bytes one has.
+    pub fn weighed_page<T>(
+        &self,
+        store: &dyn Store,
+        page: PageRequest,
+        weigh: impl Fn(&T) -> usize,
         pick: impl FnMut(&RowKey, &[u8]) -> Result<Option<T>, Error>,
     ) -> Result<Page<T>, Error> {
         let wanted = page.limit.clamp(1, PAGE_MAX);
-        let way = Way { after: page.after, newest_first: page.newest_first, wanted, rows_max: PAGE_ROWS_MAX };
-        self.walk(store, &way, pick)
+        let (rows_max, bytes_max) = (PAGE_ROWS_MAX, PAGE_BYTES_MAX);
+        let way = Way { after: page.after, newest_first: page.newest_first, wanted, rows_max, bytes_max };
+        self.walk(store, &way, weigh, pick)
     }
 
     /// What `pick` makes of the rows on that way.
@@ -80,10 +97,11 @@ impl Rows {
         &self,
         store: &dyn Store,
         way: &Way,
+        weigh: impl Fn(&T) -> usize,
         mut pick: impl FnMut(&RowKey, &[u8]) -> Result<Option<T>, Error>,
     ) -> Result<Page<T>, Error> {
         let mut items = Vec::new();
-        let (mut looked, mut last) = (0, way.after);
+        let (mut looked, mut bytes, mut last) = (0, 0, way.after);
         loop {
             // A filter that takes most rows needs few; one that takes few is given more at a time.
             let chunk = if looked == 0 { way.wanted + 1 } else { CHUNK }.min(CHUNK).min(way.rows_max - looked);
@@ -93,9 +111,12 @@ impl Rows {
                 let Some(id) = keys::last_id::<RawId>(&key) else { continue };
                 last = Some(id);
                 looked += 1;
-                items.extend(pick(&RowKey { table: self.table, key }, &value)?);
+                let picked = pick(&RowKey { table: self.table, key }, &value)?;
+                bytes += picked.as_ref().map_or(0, &weigh);
+                items.extend(picked);
                 let more = rows.more || at + 1 < count;
-                if more && (items.len() >= way.wanted || looked >= way.rows_max) {
+                let full = items.len() >= way.wanted || bytes >= way.bytes_max;
+                if more && (full || looked >= way.rows_max) {
                     return Ok(Page { items, next: last });
                 }
             }

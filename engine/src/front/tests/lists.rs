@@ -69,6 +69,34 @@ async fn pages_show_everything_once_while_commits_go_on() {
 }
 
 #[tokio::test]
+async fn large_objects_end_a_page_early() {
+    // A page by cursor ends before its bytes do harm, and the next ones hold the rest. The original's records, which know
+    // no cursor, come whole or are refused; as many as its console asks for always come.
+    let world = World::new();
+    let scope = world.scope(Mode::Live).await;
+    let extras = format!("\"{}\"", "x".repeat(16 * 1024 - 2));
+    let made = ids(&pay(&world, scope, 150, |_, it| it.extras = Some(extras.clone())).await);
+    let (mut seen, mut request) = (Vec::new(), page(100, false));
+    loop {
+        let answer = world.engine.transactions(scope, TransactionFilter::default(), request).await.expect("a read");
+        assert!(answer.items.len() <= 62, "{} in a page", answer.items.len());
+        seen.extend(ids(&answer.items));
+        request.after = answer.next;
+        if request.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, made);
+    let records = async |limit| {
+        let filter = TransactionFilter::default();
+        world.engine.records(scope, RecordsQuery { filter, skip: 0, limit, newest_first: false }).await
+    };
+    assert_eq!(ids(&records(101).await.expect("a page of the console")), made[..101]);
+    let refused = records(1_000).await;
+    assert!(matches!(&refused, Err(Error::LimitReached(why)) if why.contains("fewer")), "{refused:?}");
+}
+
+#[tokio::test]
 async fn every_filter_must_hold() {
     // Status, channel, bill number, times at both ends inclusive, attention; alone and together.
     let world = World::new();
