@@ -227,6 +227,7 @@ async fn the_program_speaks_over_its_pipe() {
     // input.
     let folder = tempfile::tempdir().expect("a folder");
     let program = env!("CARGO_BIN_EXE_maxpay-under-test");
+    // The two streams: what was asked for, and what people must know.
     let run = |arguments: &[&str], input: &str| {
         use std::io::Write as _;
         let mut child = std::process::Command::new(program)
@@ -235,20 +236,22 @@ async fn the_program_speaks_over_its_pipe() {
             .arg(folder.path().join("data"))
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
             .spawn()
             .expect("the program starts");
         // Dropping the handle ends the input.
         child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
         let output = child.wait_with_output().expect("it ends");
         assert!(output.status.success(), "{arguments:?}");
-        String::from_utf8(output.stdout).expect("text")
+        [output.stdout, output.stderr].map(|stream| String::from_utf8(stream).expect("text"))
     };
-    let key = run(&["operator-key"], "");
+    let [key, told] = run(&["operator-key"], "");
     assert!(key.starts_with("op_") && key.lines().count() == 1, "{key}");
+    assert!(told.contains("sealing.key") && told.contains("Back it up") && !told.contains(key.trim()), "{told}");
     let open = json!({ "jsonrpc": "2.0", "id": 1, "method": "session.open", "params": { "key": key.trim() } });
     let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "transactions.list" });
-    let answers = run(&["stdio"], &format!("{open}\n{list}\n"));
+    let [answers, told] = run(&["stdio"], &format!("{open}\n{list}\n"));
+    assert!(!told.contains("Back it up"), "it was made before: {told}");
     let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(answers.len(), 2, "{answers:?}");
     let of = |id: i64| answers.iter().find(|answer| answer["id"] == id).expect("an answer");

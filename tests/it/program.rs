@@ -47,6 +47,41 @@ async fn the_first_start_makes_what_a_newcomer_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_settings_file_no_operator_key_is_printed() {
+    // What such a server prints is kept in logs: it points to the command instead, and the ready file has the key.
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = folder.path().join("maxpay.toml");
+    std::fs::write(&settings, "").expect("written");
+    let printed = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a log");
+    let mut asked = Start::new(env!("CARGO_BIN_EXE_maxpay-under-test"), &folder.path().join("asked"));
+    asked.arguments = vec!["--config".to_owned(), settings.display().to_string()];
+    let server = asked.run().await;
+    assert!(server.operator_key.as_deref().is_some_and(|key| key.starts_with("op_")));
+    assert!(!printed("asked.log").contains("op_"), "{}", printed("asked.log"));
+    server.kill();
+
+    let out = std::fs::File::create(folder.path().join("bare.log")).expect("a log file");
+    let mut bare = Command::new(env!("CARGO_BIN_EXE_maxpay-under-test"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(&settings)
+        .arg("--data")
+        .arg(folder.path().join("bare"))
+        .stdout(out)
+        .spawn()
+        .expect("it starts");
+    let told = async {
+        while !printed("bare.log").contains("Stop with Ctrl-C") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(LIMIT, told).await;
+    bare.kill().expect("it runs");
+    bare.wait().expect("it ends");
+    let text = printed("bare.log");
+    assert!(in_time.is_ok() && text.contains("maxpay operator-key") && !text.contains("op_"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_app_joins_the_sandbox() {
     // An operator makes an app; it enrols with the simulated provider and is paid.
     let folder = tempfile::tempdir().expect("a folder");

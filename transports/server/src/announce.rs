@@ -17,8 +17,25 @@ pub struct News<'a> {
     pub made_key: Option<&'a Path>,
     /// The demo app, when it was made just now.
     pub demo: Option<&'a DemoApp>,
-    /// The operator's key, when it was issued just now.
-    pub operator_key: Option<&'a str>,
+    /// The operator's key, when there was none before.
+    pub operator_key: OperatorKey<'a>,
+}
+
+/// What there is to say of the operator's key.
+#[derive(Clone, Copy)]
+pub enum OperatorKey<'a> {
+    /// Nothing: it is known from an earlier start.
+    Known,
+    /// It was issued just now, for somebody who tries the server.
+    Shown(&'a str),
+    /// It is not said here: what a server prints under a settings file is kept in logs, which others read.
+    Elsewhere,
+}
+
+/// What is said of a sealing key that was made just now at `path`.
+pub fn made_key(path: &Path) -> String {
+    let path = path.display();
+    format!("The key that seals credentials was made: {path}\n  Back it up: losing it loses the credentials.\n")
 }
 
 /// The text.
@@ -26,14 +43,16 @@ pub fn text(news: &News<'_>) -> String {
     let News { url, data, .. } = news;
     let mut text = format!("MaxPay is ready at {url}, its data is in {}.\n", data.display());
     if let Some(path) = news.made_key {
-        let path = path.display();
-        let _ = write!(
-            text,
-            "The key that seals credentials was made: {path}\n  Back it up: losing it loses the credentials.\n"
-        );
+        text.push_str(&made_key(path));
     }
-    if let Some(key) = news.operator_key {
-        let _ = write!(text, "Operator key, shown this once (more by `maxpay operator-key`):\n  {key}\n");
+    match news.operator_key {
+        OperatorKey::Known => {}
+        OperatorKey::Shown(key) => {
+            let _ = write!(text, "Operator key, shown this once (more by `maxpay operator-key`):\n  {key}\n");
+        }
+        OperatorKey::Elsewhere => {
+            text.push_str("Operator key: `maxpay operator-key` issues one while this server is stopped.\n");
+        }
     }
     match news.demo {
         Some(demo) => text.push_str(&demo_text(url, demo)),

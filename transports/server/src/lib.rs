@@ -117,10 +117,17 @@ fn operator_key(args: &DataArgs) -> Result<(), Failure> {
     let settings = started(Settings::for_data(args)?);
     on_runtime(async {
         let composed = compose::compose(&settings, settings.listen, &TestParts::default())?;
+        tell_made_key(&composed)?;
         let key = demo::operator_key(&composed.engine).await?;
         composed.engine.shutdown(settings.drain_ms.duration()).await;
         writeln!(std::io::stdout(), "{key}").map_err(Failure::Output)
     })
+}
+
+/// Says on standard error that a sealing key was made: standard output has another use.
+fn tell_made_key(composed: &compose::Composed) -> Result<(), Failure> {
+    let Some(path) = &composed.made_key else { return Ok(()) };
+    std::io::stderr().write_all(announce::made_key(path).as_bytes()).map_err(Failure::Output)
 }
 
 fn started(settings: Settings) -> Settings {

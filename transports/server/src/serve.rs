@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use maxpay_transports::http::{self, Extras, HttpSettings, ProxyTrust, Running};
 
-use crate::announce::{self, News};
+use crate::announce::{self, News, OperatorKey};
 use crate::compose::{Composed, compose};
 use crate::demo::{self, DemoApp};
 use crate::open_files;
@@ -35,7 +35,10 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, parts: &TestPar
     let listener = http::listen(settings.listen).map_err(Failure::Doors)?;
     let address = listener.local_addr().map_err(Failure::System)?;
     let composed = compose(settings, address, parts)?;
-    let operator_key = if composed.first_start { Some(demo::operator_key(&composed.engine).await?) } else { None };
+    // Issued where it can be shown: to a newcomer, or in a file that only its owner reads.
+    let shown = settings.is_for_a_newcomer() || ready_file.is_some();
+    let operator_key =
+        if composed.first_start && shown { Some(demo::operator_key(&composed.engine).await?) } else { None };
     let demo = match &composed.sandbox {
         Some(sandbox) => demo::make(&composed.engine, sandbox).await?,
         None => None,
@@ -52,7 +55,11 @@ pub async fn run(settings: &Settings, ready_file: Option<&Path>, parts: &TestPar
         data: &settings.data_dir,
         made_key: composed.made_key.as_deref(),
         demo: demo.as_ref(),
-        operator_key: operator_key.as_deref(),
+        operator_key: match operator_key.as_deref() {
+            Some(key) if settings.is_for_a_newcomer() => OperatorKey::Shown(key),
+            None if composed.first_start => OperatorKey::Elsewhere,
+            Some(_) | None => OperatorKey::Known,
+        },
     };
     let text = announce::text(&news);
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)?;

@@ -5,11 +5,12 @@ use maxpay_transports::stdio::{self, StdioLimits};
 use crate::compose::compose;
 use crate::reopen::reopen;
 use crate::settings::Settings;
-use crate::{Failure, TestParts};
+use crate::{Failure, TestParts, tell_made_key};
 
 /// Speaks on standard input and output until the input ends, then drains.
 pub async fn run(settings: &Settings, parts: &TestParts) -> Result<(), Failure> {
     let composed = compose(settings, settings.listen, parts)?;
+    tell_made_key(&composed)?;
     let reopening = tokio::spawn(reopen(composed.engine.clone(), settings.reopen_every_ms.duration()));
     let limits = StdioLimits {
         line_bytes_max: settings.body_max_bytes.number(),

@@ -188,7 +188,8 @@ impl Settings {
         self.sealing_key_file.clone().unwrap_or_else(|| self.data_dir.join("sealing.key"))
     }
 
-    fn is_for_a_newcomer(&self) -> bool {
+    /// Whether somebody tries the server: nobody wrote a settings file, and only this machine can reach it.
+    pub fn is_for_a_newcomer(&self) -> bool {
         self.listen.ip().is_loopback() && !self.from_file
     }
 
