@@ -64,7 +64,7 @@ pub struct DataArgs {
     /// Settings file (see maxpay.example.toml). Without it every setting has its default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Run the sandbox channel and its demo app, also where they are not the default.
+    /// Run the sandbox channel, also where it is not the default. Its demo app is made by serve alone.
     #[arg(long)]
     pub sandbox: bool,
 }

@@ -17,11 +17,13 @@ pub(super) fn add(paths: &mut Paths, schemas: &mut Schemas) {
     let place = |paths: &mut Paths, path: &str, method: HttpMethod, operation: OperationBuilder| {
         let operation =
             path_parameters(path).fold(operation, |operation, name| operation.parameter(path_parameter(name)));
-        paths.paths.insert(path.to_owned(), item(method, operation));
+        paths.paths.entry(path.to_owned()).or_default().merge_operations(item(method, operation));
     };
     place(paths, "/2.0/maxpay/bill", HttpMethod::Post, bill);
     place(paths, "/2.0/maxpay/records", HttpMethod::Post, records);
-    place(paths, "/notify/{adapter}/{account}", HttpMethod::Post, notification());
+    place(paths, "/notify/{adapter}/{account}", HttpMethod::Post, notification("notify"));
+    // Some providers ask by GET, with everything in the query.
+    place(paths, "/notify/{adapter}/{account}", HttpMethod::Get, notification("notify.get"));
     place(paths, "/sandbox/transactions/{id}/{command}", HttpMethod::Post, payer());
     for (path, id, what) in [
         ("/livez", "livez", "Whether the process answers."),
@@ -72,9 +74,9 @@ fn original(id: &str, summary: &str, takes: &str, answers: &str) -> OperationBui
     )
 }
 
-fn notification() -> OperationBuilder {
+fn notification(id: &str) -> OperationBuilder {
     OperationBuilder::new()
-        .operation_id(Some("notify"))
+        .operation_id(Some(id))
         .tag("notify")
         .summary(Some("Takes a provider's notification. Status and body are the provider's dialect."))
         .security(SecurityRequirement::default())
@@ -179,7 +181,9 @@ fn records_request() -> Schema {
         .property("skip", optional(Type::Integer, "0 to 10,000.").minimum(Some(0)).maximum(Some(10_000)))
         .property(
             "limit",
-            optional(Type::Integer, "1 to 1,000; 100 when not given.").minimum(Some(1)).maximum(Some(1_000)),
+            optional(Type::Integer, "1 to 1,000; 100 when not given. More than 101 with large extras: code 14.")
+                .minimum(Some(1))
+                .maximum(Some(1_000)),
         )
         .property("order", optional(Type::String, "createdTime or -createdTime.").enum_values(Some(order)));
     let nothing = ArrayBuilder::new().items(ObjectBuilder::new()).max_items(Some(0));

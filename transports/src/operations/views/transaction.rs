@@ -91,7 +91,8 @@ pub struct TransactionView {
     /// Of `failed`: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Of `closed`: what proves it: `never_sent`, `channel`, `expired` or `operator`.
+    /// Of `closed`: what proves it: `never_sent`, `channel`, `expired`, `operator`, or `attempts_ended` (each attempt had
+    /// ended without money).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub close_evidence: Option<&'static str>,
