@@ -19,10 +19,11 @@ use rows::{Object, Row};
 use stage::{Held, Place, Shown, Stage, credentials};
 
 /// Routes that no operation stands behind, each with the test here that asks there.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
     ("POST", "/2.0/maxpay/bill"),
     ("POST", "/2.0/maxpay/records"),
     ("POST", "/notify/{adapter}/{account}"),
+    ("GET", "/notify/{adapter}/{account}"),
     ("POST", "/sandbox/transactions/{id}/{command}"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
@@ -137,8 +138,10 @@ async fn what_is_open_to_all_tells_nobodys_secrets() {
         for place in &stage.places {
             let path = format!("/notify/sandbox/{}", place.account);
             let body = serde_json::json!({ "number": place.transaction, "state": "closed" });
-            let asked = stage.ask("POST", &path, shown, &body).await;
-            assert_eq!(asked.status, 400, "{}: {path}: {}", credential.name, asked.text);
+            for method in ["POST", "GET"] {
+                let asked = stage.ask(method, &path, shown, &body).await;
+                assert_eq!(asked.status, 400, "{}: {path}: {}", credential.name, asked.text);
+            }
         }
     }
     assert_eq!(stage.holdings().await, before);

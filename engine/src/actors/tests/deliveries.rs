@@ -33,7 +33,15 @@ pub async fn pay(world: &World, bill: &str) {
 }
 
 pub async fn all(world: &World) -> Vec<Delivery> {
-    world.engine.deliveries(world.scope, DeliveryFilter::default(), PAGE).await.expect("a list").items
+    let (mut all, mut page) = (Vec::new(), PAGE);
+    loop {
+        let found = world.engine.deliveries(world.scope, DeliveryFilter::default(), page).await.expect("a list");
+        all.extend(found.items);
+        page.after = found.next;
+        if page.after.is_none() {
+            return all;
+        }
+    }
 }
 
 async fn only(world: &World) -> Delivery {
