@@ -18,12 +18,13 @@ use bytes::BytesMut;
 use futures_util::future::{BoxFuture, Either, select};
 use maxpay_engine::channel::http::{ClientIdentity, HttpClient, HttpReply, HttpRequest, SendFailure, SendLimits};
 use maxpay_engine::model::AppId;
-use maxpay_engine::webhook::WebhookClient;
 use maxpay_engine::webhook::guard::{AddressClass, literal};
+use maxpay_engine::webhook::{GuardPolicy, WebhookClient};
 use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::lookups::Lookups;
+use crate::reach::Reach;
 
 /// Connecting, TLS included, takes no longer; then it is known that nothing was sent.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -91,13 +92,19 @@ struct Identities {
 }
 
 impl ProviderClient {
-    /// A client that judges its peers by these roots.
+    /// A client that judges its peers by these roots, and connects to whatever address a call names.
     pub fn new(roots: &TrustedRoots) -> Result<Self, ClientError> {
-        Self::with(roots, Lookups::of_platform())
+        Self::with(roots, Lookups::of_platform(), Reach::everything())
     }
 
-    fn with(roots: &TrustedRoots, lookups: Lookups) -> Result<Self, ClientError> {
-        let names = SharingResolver(lookups);
+    /// The same, for accounts whose merchants are not the server's operator: it connects only to addresses that `policy`
+    /// lets webhooks of live mode go to, judged after the name was looked up.
+    pub fn within(roots: &TrustedRoots, policy: GuardPolicy) -> Result<Self, ClientError> {
+        Self::with(roots, Lookups::of_platform(), Reach::within(policy))
+    }
+
+    fn with(roots: &TrustedRoots, lookups: Lookups, reach: Reach) -> Result<Self, ClientError> {
+        let names = SharingResolver(lookups, reach);
         let plain = roots.build(|| unpooled().dns_resolver(names.clone()))?;
         Ok(Self { roots: roots.clone(), names, plain, identities: Arc::default() })
     }
@@ -131,6 +138,10 @@ impl HttpClient for ProviderClient {
     fn send(&self, request: HttpRequest, limits: SendLimits) -> BoxFuture<'static, Result<HttpReply, SendFailure>> {
         let this = self.clone();
         Box::pin(async move {
+            // An address in the URL asks no resolver.
+            if let Some(address) = literal(&request.url) {
+                this.names.1.covers(&[address]).map_err(|why| SendFailure::NotSent(why.into()))?;
+            }
             let client = this.client_for(request.identity.as_ref())?;
             let app = request.on_behalf_of;
             ON_BEHALF_OF.scope(app, exchange(client, request, limits, Overlong::Refuse)).await
@@ -151,17 +162,19 @@ tokio::task_local! {
     static PINNED: Vec<SocketAddr>;
 }
 
-/// Looks names up within the share of the request's app.
+/// Looks names up within the share of the request's app, and gives addresses that may be connected to.
 #[derive(Clone)]
-struct SharingResolver(Lookups);
+struct SharingResolver(Lookups, Reach);
 
 impl Resolve for SharingResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let app = ON_BEHALF_OF.try_with(|app| *app).unwrap_or_default();
         // The client puts the port of the request in place of 0.
-        let found = self.0.find(app, name.as_str(), 0);
+        let (found, reach) = (self.0.find(app, name.as_str(), 0), self.1.clone());
         Box::pin(async move {
-            let addresses: reqwest::dns::Addrs = Box::new(found.await?.into_iter());
+            let found = found.await?;
+            reach.covers(&found.iter().map(SocketAddr::ip).collect::<Vec<_>>())?;
+            let addresses: reqwest::dns::Addrs = Box::new(found.into_iter());
             Ok(addresses)
         })
     }
@@ -368,6 +381,10 @@ fn reason(error: reqwest::Error) -> String {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "client_reach_tests.rs"]
+mod reach_tests;
 
 #[cfg(test)]
 #[path = "client_tls_tests.rs"]

@@ -348,7 +348,7 @@ async fn a_call_looks_its_name_up_within_the_share_of_its_app() {
         }
         Ok(vec![IpAddr::from([127, 0, 0, 1])])
     });
-    let client = ProviderClient::with(&TrustedRoots::default(), lookups).expect("TLS works");
+    let client = ProviderClient::with(&TrustedRoots::default(), lookups, Reach::everything()).expect("TLS works");
     let mut hanging = tokio::task::JoinSet::new();
     for number in 0..100 {
         let mut request = peer.post_to(&format!("dead{number}.example"), "http");

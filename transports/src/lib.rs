@@ -8,5 +8,6 @@ pub mod http;
 pub mod client;
 
 mod lookups;
+mod reach;
 
 pub mod stdio;

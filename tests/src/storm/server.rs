@@ -41,6 +41,7 @@ impl House {
         let gaps = ["200"; 10].join(", ");
         let text = format!(
             "webhook_schedule_ms = [{gaps}]\nwebhook_deadline_ms = {DEADLINE_MS}\nwebhook_allow_loopback_test = true\n\
+             provider_allow_private = true\n\
              rate_per_second = 100000\nrate_burst = 100000\nlog_level = \"warn\"\n"
         );
         std::fs::write(&config, text).expect("the folder is writable");

@@ -83,7 +83,12 @@ pub fn compose(settings: &Settings, address: SocketAddr, parts: &TestParts) -> R
     options.files = parts.files.as_ref().map(|files| files(&store_folder));
     let store: Arc<dyn Store> = RedbStore::open(&store_folder, options)?;
     let roots = TrustedRoots::default();
-    let provider: Arc<dyn HttpClient> = Arc::new(ProviderClient::new(&roots)?);
+    let provider = if settings.provider_allow_private() {
+        ProviderClient::new(&roots)?
+    } else {
+        ProviderClient::within(&roots, GuardPolicy::default())?
+    };
+    let provider: Arc<dyn HttpClient> = Arc::new(provider);
     let sandbox = settings
         .sandbox()
         .then(|| Sandbox::open(&settings.data_dir, system.clone(), system.clone(), Sealer::new(&found.key)))

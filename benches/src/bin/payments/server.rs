@@ -23,6 +23,7 @@ pub const SETTINGS: &str = "\
 listen = \"127.0.0.1:0\"
 sandbox = true
 webhook_allow_loopback_test = true
+provider_allow_private = true
 # One credential asks for everything here.
 rate_per_second = 1000000
 rate_burst = 1000000

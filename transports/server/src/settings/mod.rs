@@ -46,6 +46,7 @@ pub struct Settings {
     webhook_allow_loopback_test: Option<bool>,
     /// Whether targets may be private addresses, in either mode.
     pub webhook_allow_private: bool,
+    provider_allow_private: Option<bool>,
     /// Largest request body, and largest line over stdio.
     pub body_max_bytes: Whole<16_384, 16_777_216>,
     /// Largest request head.
@@ -122,6 +123,7 @@ impl Default for Settings {
             webhook_deadline_ms: Millis::of(15_000),
             webhook_allow_loopback_test: None,
             webhook_allow_private: false,
+            provider_allow_private: None,
             body_max_bytes: Whole::of(262_144),
             header_max_bytes: Whole::of(16_384),
             head_deadline_ms: Millis::of(10_000),
@@ -181,6 +183,11 @@ impl Settings {
     /// Whether targets of test mode may be loopback addresses. Unless set: under the same condition.
     pub fn webhook_allow_loopback_test(&self) -> bool {
         self.webhook_allow_loopback_test.unwrap_or_else(|| self.is_for_a_newcomer())
+    }
+
+    /// Whether accounts may name providers at private and loopback addresses. Unless set: under the same condition.
+    pub fn provider_allow_private(&self) -> bool {
+        self.provider_allow_private.unwrap_or_else(|| self.is_for_a_newcomer())
     }
 
     /// Where the sealing key lies, unless the environment holds it.

@@ -7,12 +7,13 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../../maxpay.example.toml");
 
 /// The settings whose default is "not set", which the example shows with a value all the same.
-const NOT_SET: [&str; 7] = [
+const NOT_SET: [&str; 8] = [
     "sealing_key_file",
     "public_url",
     "sandbox",
     "sign_max_age_client_ms",
     "webhook_allow_loopback_test",
+    "provider_allow_private",
     "function_container_url",
     "arbiters",
 ];
@@ -150,9 +151,9 @@ fn a_newcomer_gets_the_sandbox_and_nobody_else_by_accident() {
     // Without a settings file on loopback the sandbox runs; a settings file or another address turns it off.
     let none = ServeArgs::default();
     let newcomer = Settings::for_serve(&none).expect("defaults are right");
-    assert!(newcomer.sandbox() && newcomer.webhook_allow_loopback_test());
+    assert!(newcomer.sandbox() && newcomer.webhook_allow_loopback_test() && newcomer.provider_allow_private());
     let operator = Settings::parse("").expect("an empty file is right");
-    assert!(!operator.sandbox() && !operator.webhook_allow_loopback_test());
+    assert!(!operator.sandbox() && !operator.webhook_allow_loopback_test() && !operator.provider_allow_private());
     let elsewhere = Settings { listen: SocketAddr::from(([10, 0, 0, 1], 1)), ..Settings::default() };
     assert!(!elsewhere.sandbox() && !elsewhere.webhook_allow_loopback_test());
 }
