@@ -15,6 +15,7 @@ mod inbox;
 mod keys;
 mod lists;
 mod notifications;
+mod operator_keys;
 mod operators;
 mod retries;
 mod route;

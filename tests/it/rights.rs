@@ -185,7 +185,7 @@ fn row(operation: &Operation) -> Row {
 /// The objects that an operation is asked for: every place's, or none.
 fn targets<'a>(stage: &'a Stage, row: &Row) -> Vec<(usize, &'a Place)> {
     let places = stage.places.iter().enumerate();
-    if matches!(row.object, Object::None | Object::Alarm | Object::Absent) {
+    if matches!(row.object, Object::None | Object::Alarm | Object::OperatorKey | Object::Absent) {
         places.take(1).collect()
     } else if row.object == Object::App {
         // An app is the same in both modes.
@@ -278,6 +278,7 @@ fn path(stage: &Stage, operation: &Operation, row: &Row, place: &Place) -> Strin
         Object::Account => &place.account,
         Object::App | Object::Key => &place.keys.app_id,
         Object::Alarm => &stage.alarm,
+        Object::OperatorKey => &stage.operator_key,
         Object::Absent => "66f0a1b2c3d4e5f607182930",
     };
     let path = operation.path.replace("{id}", id).replace("{kind}", "transaction");

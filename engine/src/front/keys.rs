@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Claimed, Decided, check_text};
 use crate::actors::sweeping;
-use crate::api::{Idempotency, IssueKey, Issued, OperatorKey, PageRequest, Scope};
+use crate::api::{Idempotency, IssueKey, Issued, PageRequest, Scope};
 use crate::directory::opened;
 use crate::engine::Inner;
 use crate::model::{App, AppId, IssuedKey, KeyId, KeyKind, KeyOwner, Mode, Timestamp};
@@ -48,23 +48,6 @@ impl Engine {
     pub async fn revoke_key(&self, app: AppId, key: KeyId) -> Result<IssuedKey, Error> {
         let inner = Arc::clone(self.inner());
         self.detached(async move { inner.settle(|| inner.decide_revoke(app, key)).await }).await
-    }
-
-    /// Issues a credential of the operator. Only its digest is kept.
-    ///
-    /// # Errors
-    /// Those of every command.
-    pub async fn issue_operator_key(&self) -> Result<OperatorKey, Error> {
-        let inner = Arc::clone(self.inner());
-        self.detached(async move {
-            let (id, secret) = (inner.ids.next(), Secret::mint("op_", inner.entropy.as_ref()));
-            let digest = inner.sealer.lookup_digest(secret.expose());
-            let mut batch = Batch::default();
-            batch.put_record(keys::key_digest(&digest), &KeyOwner::Operator(id));
-            inner.store.commit(batch).await?;
-            Ok(OperatorKey { id, secret })
-        })
-        .await
     }
 }
 

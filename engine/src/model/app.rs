@@ -84,6 +84,21 @@ pub enum KeyKind {
     SessionToken,
 }
 
+/// A credential of the operator's, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OperatorCredential {
+    /// Names it, for revoking.
+    pub id: KeyId,
+    /// The digest by which it is found; the credential itself is not kept.
+    pub digest: [u8; 32],
+    /// Its last four characters, to tell credentials apart.
+    pub hint: String,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// To whom a bearer key belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum KeyOwner {

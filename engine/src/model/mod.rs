@@ -23,7 +23,7 @@ mod transition;
 
 pub use account::{Account, AccountState, Revision};
 pub use alarm::{Alarm, AlarmKind};
-pub use app::{App, IssuedKey, KeyKind, KeyOwner, LatePolicy};
+pub use app::{App, IssuedKey, KeyKind, KeyOwner, LatePolicy, OperatorCredential};
 pub use attempt::{Attempt, AttemptEnd, CallKind, Hint, Intent, LastOutcome, Send, SendState};
 pub use bill::{Bill, BillNum, BillNumError};
 pub use channel_code::{ChannelCode, ChannelCodeError};

@@ -18,6 +18,8 @@ pub enum Object {
     /// A key of the app.
     Key,
     Alarm,
+    /// A key of the operator's.
+    OperatorKey,
     /// One that is not there, of a kind that only an operator sees.
     Absent,
 }
@@ -56,7 +58,7 @@ pub fn of(operation: &str) -> Option<Row> {
         "transactions.query" => row(Transaction, 200, empty),
         "transactions.authorize" => row(Transaction, 409, |_| json!({ "token": { "version": "SANDBOX_v1" } })),
         "transactions.list" | "subscriptions.list" | "deliveries.list" | "accounts.list" | "apps.list"
-        | "ops.inbox" | "ops.set_aside" | "ops.alarms" => row(Object::None, 200, nothing),
+        | "ops.inbox" | "ops.set_aside" | "ops.alarms" | "ops.keys" => row(Object::None, 200, nothing),
         "subscriptions.create" => {
             row(Object::None, 201, |_| json!({ "target": { "type": "function", "name": "another" } }))
         }
@@ -92,6 +94,7 @@ pub fn of(operation: &str) -> Option<Row> {
         "ops.resume_account" => row(Account, 200, author),
         "ops.apply_inbox" | "ops.retry_set_aside" => row(Absent, 404, nothing),
         "ops.discard_inbox" => row(Absent, 404, said),
+        "ops.revoke_key" => row(Object::OperatorKey, 200, nothing),
         "ops.acknowledge_alarm" => row(Alarm, 200, author),
         _ => return None,
     })

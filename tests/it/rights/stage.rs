@@ -26,6 +26,8 @@ pub struct Stage {
     pub places: Vec<Place>,
     /// An alarm that nobody has acknowledged.
     pub alarm: String,
+    /// The id of an operator's key that nobody here shows.
+    pub operator_key: String,
     /// Keys that are no longer good, by what became of them.
     pub spent: Spent,
     http: reqwest::Client,
@@ -106,8 +108,9 @@ impl Stage {
         let limit = Duration::from_secs(10);
         let alarms = operator.until(alarms, limit, |page| page["items"][0]["id"].is_string()).await;
         let alarm = text(&alarms["items"][0]["id"]);
+        let operator_key = world.engine.issue_operator_key().await.expect("a key").id.to_string();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build();
-        Self { world, places, alarm, spent, http: http.expect("a client can be made") }
+        Self { world, places, alarm, operator_key, spent, http: http.expect("a client can be made") }
     }
 
     /// Asks with an `authorization` header or none. Whoever asks to do the same to the same object does it under the same

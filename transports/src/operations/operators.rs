@@ -2,7 +2,7 @@
 
 use maxpay_engine::api::AlarmFilter;
 use maxpay_engine::machine::{Vouched, VouchedOutcome};
-use maxpay_engine::model::{AccountId, AlarmId, AttemptNumber, InboxId, TransactionId};
+use maxpay_engine::model::{AccountId, AlarmId, AttemptNumber, InboxId, KeyId, TransactionId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -10,7 +10,9 @@ use super::cursor::{self, WhichPage};
 use super::params::Nothing;
 use super::problem::Fields;
 use super::transactions::AmountField;
-use super::views::{AccountView, AlarmView, Done, InboxItemView, PageView, SetAsideView, TransactionView};
+use super::views::{
+    AccountView, AlarmView, Done, InboxItemView, OperatorKeyView, PageView, SetAsideView, TransactionView,
+};
 use super::{Caller, Order, Params, Problem, Reply};
 
 /// Who.
@@ -236,6 +238,18 @@ pub(super) async fn retry_set_aside(caller: Caller, mut params: Params) -> Resul
     params.read::<Nothing>()?;
     caller.engine.retry_set_aside(&kind, &id, caller.idempotency).await?;
     Reply::ok(&Done::yes())
+}
+
+pub(super) async fn keys(caller: Caller, params: Params) -> Result<Reply, Problem> {
+    params.read::<Nothing>()?;
+    let keys = caller.engine.operator_keys().await?;
+    Reply::ok(&PageView { items: keys.iter().map(OperatorKeyView::from).collect(), next_cursor: None })
+}
+
+pub(super) async fn revoke_key(caller: Caller, mut params: Params) -> Result<Reply, Problem> {
+    let id: KeyId = params.id("id", "key")?;
+    params.read::<Nothing>()?;
+    Reply::ok(&OperatorKeyView::from(&caller.engine.revoke_operator_key(id).await?))
 }
 
 /// Which alarms, and which page of them.

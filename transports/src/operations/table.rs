@@ -9,8 +9,8 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 
 use super::cursor::WhichPage;
 use super::views::{
-    AccountView, AlarmView, AppView, CreatedAppView, DeliveryView, Done, InboxItemView, KeyView, ResendView,
-    SessionView, SetAsideView, SubscriptionView, TestSendView, TimelineEntryView, TransactionView,
+    AccountView, AlarmView, AppView, CreatedAppView, DeliveryView, Done, InboxItemView, KeyView, OperatorKeyView,
+    ResendView, SessionView, SetAsideView, SubscriptionView, TestSendView, TimelineEntryView, TransactionView,
 };
 use super::{Operation, accounts, apps, deliveries, operators, subscriptions, transactions};
 
@@ -215,6 +215,10 @@ fn operators() -> Vec<Operation> {
             Some(described::<operators::ListAlarms>), &[(200, page_of::<AlarmView>)], "Lists alarms."),
         operation!("ops.acknowledge_alarm" POST "/v1/ops/alarms/{id}/acknowledge", Operators, true, operators::acknowledge_alarm,
             Some(described::<operators::Authored>), &[(200, described::<AlarmView>)], "Notes who has seen an alarm."),
+        operation!("ops.keys" GET "/v1/ops/keys", Operators, false, operators::keys, None, &[(200, page_of::<OperatorKeyView>)],
+            "Lists operator keys, revoked ones included; all on one page."),
+        operation!("ops.revoke_key" DELETE "/v1/ops/keys/{id}", Operators, false, operators::revoke_key, None,
+            &[(200, described::<OperatorKeyView>)], "Revokes an operator key."),
     ]
 }
 

@@ -210,6 +210,35 @@ async fn bearer_keys_say_who_asks() {
 }
 
 #[tokio::test]
+async fn an_operators_key_is_listed_and_revoked() {
+    // Oldest first, with no secret; a revoked one is refused at once and stays on the list; the others work on. At 64 in
+    // use there is no further one until one is revoked, which then makes room.
+    let world = World::new();
+    let engine = &world.engine;
+    let first = engine.issue_operator_key().await.expect("it is issued");
+    let second = engine.issue_operator_key().await.expect("it is issued");
+    let bearer =
+        async |key: &OperatorKey| engine.authenticate(Credential::Bearer(key.secret.clone())).await.map(|it| it.right);
+    assert_eq!((bearer(&first).await, bearer(&second).await), (Ok(Right::Operator), Ok(Right::Operator)));
+    let revoked = engine.revoke_operator_key(first.id).await.expect("it is there");
+    assert_eq!(engine.revoke_operator_key(first.id).await.expect("it is there"), revoked);
+    assert_eq!((bearer(&first).await, bearer(&second).await), (Err(No::KeyMismatch), Ok(Right::Operator)));
+    let unknown = engine.revoke_operator_key(KeyId(RawId([1; 12]))).await;
+    assert_eq!(unknown, Err(Error::NotFound("key")));
+    let listed = engine.operator_keys().await.expect("a read");
+    let told: Vec<_> = listed.iter().map(|it| (it.id, it.revoked_at.is_some())).collect();
+    assert_eq!(told, [(first.id, true), (second.id, false)]);
+    let text = second.secret.expose_text().expect("text");
+    assert!(text.ends_with(&listed[1].hint) && !format!("{listed:?}").contains(text));
+    for _ in 0..63 {
+        engine.issue_operator_key().await.expect("the revoked one makes room");
+    }
+    let refused = engine.issue_operator_key().await.map(|_| ());
+    assert!(matches!(refused, Err(Error::LimitReached(_))), "{refused:?}");
+    assert_eq!(engine.operator_keys().await.expect("a read").len(), 64);
+}
+
+#[tokio::test]
 async fn revoking_and_disabling_count_at_once() {
     // The next request after the answer is judged by the new record, though the old one was held in memory.
     let world = World::new();

@@ -15,7 +15,7 @@ pub use account::{AccountStateView, AccountView, RevisionView};
 pub use app::{AppView, CreatedAppView, KeyView};
 pub use attempt::{AttemptView, ReceiptView, ReturnView, SendView};
 pub use delivery::{DeliveryView, ResendView, TryResultView, TryView};
-pub use operators::{AlarmView, Done, InboxItemView, SetAsideView};
+pub use operators::{AlarmView, Done, InboxItemView, OperatorKeyView, SetAsideView};
 pub use payer::{ActionView, NamedActionView, PayerView, SessionView};
 pub use subscription::{ReceivedView, SentView, SubscriptionView, TargetView, TestSendView, WireHeader};
 pub use timeline::{CauseView, TimelineEntryView};

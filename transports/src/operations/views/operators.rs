@@ -1,7 +1,7 @@
 //! What operators look at.
 
 use maxpay_engine::api::SetAsideRecord;
-use maxpay_engine::model::{Alarm, AlarmKind, InboxItem, Timestamp};
+use maxpay_engine::model::{Alarm, AlarmKind, InboxItem, OperatorCredential, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,6 +34,29 @@ impl From<&InboxItem> for InboxItemView {
             body_sha256: hex::encode(item.digest),
             received_at: item.received_at,
         }
+    }
+}
+
+/// A key of the operator's. What it is was told when it was issued, and never again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OperatorKey)]
+pub struct OperatorKeyView {
+    /// Names it, for revoking.
+    pub id: String,
+    /// Its last four characters.
+    pub hint: String,
+    /// When it was issued.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl From<&OperatorCredential> for OperatorKeyView {
+    fn from(key: &OperatorCredential) -> Self {
+        Self { id: key.id.to_string(), hint: key.hint.clone(), created_at: key.created_at, revoked_at: key.revoked_at }
     }
 }
 
