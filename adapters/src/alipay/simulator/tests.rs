@@ -237,7 +237,7 @@ fn a_trade_is_known_once_the_payer_opened_it() {
     let world = World::new();
     let asked = create("ali_qrcode", world.now());
     assert_eq!(world.told(&asked), "awaiting_payer");
-    assert_eq!(world.told(&asked), "awaiting_payer", "the same again gives the same code");
+    assert_eq!(world.told(&asked), "awaiting_payer", "the same again gives another code");
     assert_eq!(world.told(&query()), "not_found");
     world.play(PayerCommand::Scan);
     assert_eq!(world.told(&query()), "unpaid");
@@ -265,6 +265,26 @@ fn a_close_may_come_too_late() {
     assert_eq!(world.told(&query()), "succeeded");
     let world = World::opened("ali_app");
     assert_eq!((world.told(&close()), world.told(&query())), ("closed", "closed"));
+}
+
+#[test]
+fn a_code_ends_and_a_paid_trade_is_finished() {
+    // A code is scanned for two hours, and each create gives another one; a year after its payment nothing goes back.
+    let world = World::new();
+    let asked = create("ali_qrcode", world.now().after(Duration::from_hours(20)));
+    let codes = |world: &World| world.simulator.trades().expect("books")[0].codes(world.now()).count();
+    assert_eq!(world.told(&asked), "awaiting_payer");
+    world.clock.advance(Duration::from_mins(119));
+    assert_eq!((codes(&world), world.told(&asked), codes(&world)), (1, "awaiting_payer", 2));
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(codes(&world), 1, "the first one has ended");
+    let world = World::paid("ali_app");
+    world.clock.advance(Duration::from_hours(365 * 24));
+    assert_eq!(world.ask(&refund(400), &format!("{NUMBER}r001")).outcome.name(), "succeeded");
+    world.clock.advance(Duration::from_secs(1));
+    let late = world.ask(&refund(400), &format!("{NUMBER}r002")).outcome;
+    assert_eq!(late, Outcome::Declined("40004 ACQ.TRADE_HAS_FINISHED".to_owned()));
+    assert_eq!(world.simulator.trades().expect("books")[0].status(), "TRADE_FINISHED");
 }
 
 #[test]

@@ -59,17 +59,17 @@ pub async fn examine(
     let mut world = World::on(candidate, rules, ear, file.ledger()?, keys.seed()).await?;
     let amount = amount_of(rules)?;
     let traffic = Traffic::begun(&world, amount).await?;
-    if keys == Keys::New
-        && let Some(settings) = world.provider().rotate()
-    {
-        world.save(settings).await?;
-    }
+    let new = if keys == Keys::New { world.provider().rotate() } else { None };
     let settings = world.provider().settings(Merchant::First);
     world.stop_provider();
     world.pass(patience(rules));
     world.start_provider(candidate, file.ledger()?)?;
     let same = world.provider().settings(Merchant::First) == settings;
     sheet.hold(case("an account's settings are as before", keys), same, || "they are others".to_owned());
+    if let Some(settings) = new {
+        traffic.unsaved(&world, sheet, keys).await?;
+        world.save(settings).await?;
+    }
     traffic.goes_on(&world, sheet, keys).await?;
     world.pass(patience(rules));
     let (after, number) = begun(&world, "Tea after", amount).await?;
@@ -130,6 +130,8 @@ struct Traffic {
     paid: Vec<(&'static str, TransactionId)>,
     /// To be paid after it, and told of.
     told: Option<(TransactionId, String)>,
+    /// To be paid after it, and told of before new keys are saved as well.
+    early: Option<(TransactionId, String)>,
     /// To be paid after it, and never told of.
     asked: Option<(TransactionId, String)>,
     /// Whether a create or a charge was executed and its answer lost.
@@ -147,6 +149,7 @@ impl Traffic {
 
     async fn ordered(world: &World, amount: Money) -> Result<Self, String> {
         let told = begun(world, "Tea told", amount).await?;
+        let early = begun(world, "Tea early", amount).await?;
         let asked = begun(world, "Tea asked", amount).await?;
         let (before, number) = begun(world, "Tea before", amount).await?;
         world.provider().play(&number, Play::Pay)?;
@@ -170,12 +173,13 @@ impl Traffic {
         };
         let mut paid = vec![
             ("that was open, paid and told of", told.0),
+            ("that was open, paid and told of early", early.0),
             ("that was open, paid and not told of", asked.0),
             ("that was paid before", before),
         ];
         paid.extend(lost.map(|id| ("whose create was not answered", id)));
         let notice = notice.map(|notice| (before, notice));
-        Ok(Self { paid, told: Some(told), asked: Some(asked), lost, notice, closed })
+        Ok(Self { paid, told: Some(told), early: Some(early), asked: Some(asked), lost, notice, closed })
     }
 
     async fn charged(world: &World, amount: Money) -> Result<Self, String> {
@@ -188,7 +192,22 @@ impl Traffic {
         let number = world.transaction(undecided).await?.attempts.last().map(|attempt| attempt.number.to_string());
         let asked = Some((undecided, number.ok_or("a charge has no attempt")?));
         let paid = vec![("whose charge was not answered", lost), ("whose charge was not decided", undecided)];
-        Ok(Self { paid, told: None, asked, lost: None, notice: None, closed: None })
+        Ok(Self { paid, told: None, early: None, asked, lost: None, notice: None, closed: None })
+    }
+
+    /// What is told under keys that are not saved yet is believed, or refused so that it comes again.
+    async fn unsaved(&self, world: &World, sheet: &mut Sheet, keys: Keys) -> Result<(), String> {
+        let Some((id, number)) = &self.early else { return Ok(()) };
+        world.provider().play(number, Play::Pay)?;
+        let Some(notice) = world.provider().notice(About::Order(number), Seal::Genuine) else { return Ok(()) };
+        let reply = world.notify(notice).await;
+        world.settle();
+        let record = world.transaction(*id).await?;
+        let paid = matches!(record.status, Status::Succeeded { .. });
+        let acknowledged = world.provider().is_acknowledged(&reply.acknowledgement);
+        let case = case("a notice under keys that are not saved yet is acknowledged only if it is booked", keys);
+        sheet.hold(case, paid || !acknowledged, || status_text(&record.status));
+        Ok(())
     }
 
     /// What happens to them once the provider is there again.
@@ -205,6 +224,14 @@ impl Traffic {
             world.provider().play(number, Play::Pay)?;
             if let Some(notice) = world.provider().notice(About::Order(number), Seal::Genuine) {
                 taken(world, sheet, *id, notice, &case("a notice of now is taken", keys)).await?;
+            }
+        }
+        if let Some((id, number)) = &self.early {
+            // Where nothing had to be saved, it is paid and told of here for the first time.
+            drop(world.provider().play(number, Play::Pay));
+            if let Some(notice) = world.provider().notice(About::Order(number), Seal::Genuine) {
+                taken(world, sheet, *id, notice, &case("a notice that was refused is taken when it comes again", keys))
+                    .await?;
             }
         }
         if let Some((_, number)) = &self.asked {

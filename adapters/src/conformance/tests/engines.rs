@@ -9,7 +9,7 @@ use maxpay_engine::channel::{Call, CodeManifest, Context, Outcome, PayerInput};
 use super::bent::{Bend, Bent};
 use super::claims::{alipay, applepay, double, sandbox, unionpay, wechat};
 use super::runs::reopened::Keys;
-use super::{Candidate, Ear, Report, Sheet, codes, runs, runtime};
+use super::{Candidate, Ear, Report, Sheet, codes, planted, runs, runtime};
 
 #[test]
 fn a_charge_that_is_told_wrongly_misleads_an_engine() {
@@ -139,6 +139,18 @@ fn an_engine_that_keeps_another_manifest_is_found() {
         let exact = failed.len() == cases.len() && failed.iter().zip(*cases).all(|(row, case)| row.starts_with(case));
         assert!(ran.is_ok() && exact, "{code}, {cases:?}: {ran:?}\n{report}");
     }
+}
+
+#[test]
+fn whoever_acknowledges_what_it_cannot_verify_is_found() {
+    // A notice under keys that are not saved yet would never come again.
+    let candidate = planted::Candidate(planted::Plant::AcknowledgesLies);
+    let rules = codes(&candidate).remove(0);
+    let mut sheet = Sheet::new("engine", None);
+    let ear = Arc::new(Ear::default());
+    let ran = runtime().block_on(runs::reopened::examine(&candidate, &rules, &ear, &mut sheet, Keys::New));
+    let report = Report { candidate: candidate.name(), rows: sheet.rows };
+    assert!(report.failures().any(|row| row.case.contains("only if it is booked")), "{ran:?}\n{report}");
 }
 
 #[test]
