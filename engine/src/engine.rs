@@ -37,6 +37,9 @@ use crate::settings::Settings;
 use crate::store::{self, Store};
 use crate::webhook::Sender;
 
+/// When what is looked through at the start could not be, it is tried again after this.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(1);
+
 /// A running engine: a handle, cheap to clone, usable from any thread and any runtime.
 ///
 /// Dropping an answer's future does not stop the command behind it. When the last handle is dropped, the engine's
@@ -123,12 +126,17 @@ impl Inner {
     pub fn begin(self: &Arc<Self>, system: ActorSystem) {
         // It is called once, by whoever made it.
         drop(self.system.set(system));
-        self.commands.spawn_forever(ActorSystem::tick(Arc::downgrade(self)));
-        self.commands.spawn_forever(Timekeeper::run(Arc::downgrade(self)));
+        let weak = Arc::downgrade(self);
+        self.commands.spawn_forever("the routers' tick", weak.clone(), move || ActorSystem::tick(weak.clone()));
+        let weak = Arc::downgrade(self);
+        self.commands.spawn_forever("the timekeeper", weak.clone(), move || Timekeeper::run(weak.clone()));
         let inner = Arc::clone(self);
         self.commands.spawn(async move {
-            if let Err(why) = sweeping::follow_functions(&inner).await {
-                tracing::error!(%why, "deliveries that wait for functions could not be looked through");
+            while !inner.commands.is_draining()
+                && let Err(why) = sweeping::follow_functions(&inner).await
+            {
+                tracing::warn!(%why, "deliveries that wait for functions could not be looked through yet");
+                tokio::time::sleep(FOLLOW_AGAIN).await;
             }
         });
     }

@@ -331,6 +331,15 @@ async fn judge(inner: &Arc<Inner>, job: &Job, asked: &Asked, heard: Heard) -> (T
     (Told { provider_time, asked_at, account_revision, digest, ..job.told(outcome) }, raw)
 }
 
+/// A part of the engine ended by a panic, and goes on: says so, without keeping anybody waiting.
+pub(crate) fn defect(inner: &Arc<Inner>, what: &'static str) {
+    tracing::error!(what, "a part of the engine ended by a panic, and goes on");
+    let owner = Arc::clone(inner);
+    inner.commands.spawn(async move {
+        raise(&owner, AlarmKind::Defect, what, "it ended by a panic, and goes on").await;
+    });
+}
+
 /// Raises an alarm in a commit of its own.
 pub(crate) async fn raise(inner: &Inner, kind: AlarmKind, subject: impl std::fmt::Display, text: &str) {
     let mut batch = Batch::default();

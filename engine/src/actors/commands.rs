@@ -3,14 +3,20 @@
 //! A command that waits for a provider or a target keeps its place meanwhile. So that one of those that hangs takes no
 //! place from what needs none of it, waiting ends where places become scarce, and some are kept for what must get in.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use futures_util::future::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::Error;
+use crate::engine::Inner;
+
+use super::calls;
 
 /// So many commands may be under way.
 const COMMANDS_MAX: usize = 16_384;
@@ -18,6 +24,9 @@ const COMMANDS_MAX: usize = 16_384;
 pub(super) const SCARCE: usize = COMMANDS_MAX / 4;
 /// So many more places are kept for commands that go first.
 const KEPT_MAX: usize = 1_024;
+/// How long is waited before work that ended by a panic is begun again.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Which places a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,9 +137,29 @@ impl Commands {
         })
     }
 
-    /// Starts work that goes on until the engine is gone.
-    pub fn spawn_forever(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(work);
+    /// Starts work that goes on until the engine is gone. When a panic ends it, an alarm says so, and it is begun again:
+    /// soon, and later each time it ends again before long.
+    pub fn spawn_forever<F>(&self, what: &'static str, inner: Weak<Inner>, work: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.runtime.spawn(async move {
+            let monotonic = || inner.upgrade().map(|inner| inner.clock.now().monotonic);
+            let mut wait = FIRST_WAIT;
+            while let Some(begun_at) = monotonic()
+                && AssertUnwindSafe(work()).catch_unwind().await.is_err()
+            {
+                let Some(owner) = inner.upgrade() else { return };
+                calls::defect(&owner, what);
+                if owner.clock.now().monotonic.saturating_sub(begun_at) >= LONGEST_WAIT {
+                    wait = FIRST_WAIT;
+                }
+                drop(owner);
+                // In real time: it is no matter of the engine's clock.
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        });
     }
 
     /// How many commands and pieces of work beside them are under way.

@@ -2,7 +2,7 @@
 //! it has a bounded rate besides; what creates goes first and waits for no rate.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -252,21 +252,24 @@ fn run(inner: &Arc<Inner>, account: AccountId, first: Job) {
 /// Goes on with an account at `at` by the monotonic clock, unless the engine is gone by then.
 fn await_pace(inner: &Arc<Inner>, account: AccountId, at: Duration) {
     let owner = Arc::downgrade(inner);
-    inner.commands.spawn_forever(async move {
-        loop {
-            let Some(inner) = owner.upgrade() else { return };
-            let left = at.saturating_sub(inner.clock.now().monotonic);
-            if left.is_zero() {
-                if let Some(lane) = inner.dispatcher.lanes().get_mut(&account) {
-                    lane.awaits_pace = false;
-                }
-                return inner.dispatcher.go_on(&inner, account);
+    let work = move || paced(Weak::clone(&owner), account, at);
+    inner.commands.spawn_forever("the pace of an account", Arc::downgrade(inner), work);
+}
+
+async fn paced(owner: Weak<Inner>, account: AccountId, at: Duration) {
+    loop {
+        let Some(inner) = owner.upgrade() else { return };
+        let left = at.saturating_sub(inner.clock.now().monotonic);
+        if left.is_zero() {
+            if let Some(lane) = inner.dispatcher.lanes().get_mut(&account) {
+                lane.awaits_pace = false;
             }
-            let sleep = inner.clock.sleep(left);
-            drop(inner);
-            sleep.await;
+            return inner.dispatcher.go_on(&inner, account);
         }
-    });
+        let sleep = inner.clock.sleep(left);
+        drop(inner);
+        sleep.await;
+    }
 }
 
 async fn make(inner: &Arc<Inner>, job: Job) {

@@ -72,6 +72,14 @@ impl Timekeeper {
         self.wake.notify_one();
     }
 
+    /// As [`begin_anew`](Self::begin_anew), when nobody reads: a read that a panic ended has no end of its own.
+    fn begin(&self) {
+        for lane in self.lanes().iter_mut() {
+            lane.not_read();
+        }
+        self.begin_anew();
+    }
+
     /// Offered in vain: to be offered again when everything is read the next time.
     pub fn not_taken(&self, due: &[Due]) {
         let mut lanes = self.lanes();
@@ -124,6 +132,9 @@ impl Timekeeper {
 
     /// Fires what is due until the engine is gone.
     pub async fn run(inner: Weak<Inner>) {
+        if let Some(owner) = inner.upgrade() {
+            owner.timekeeper.begin();
+        }
         loop {
             let Some(owner) = inner.upgrade() else { return };
             let wake = Arc::clone(&owner.timekeeper.wake);

@@ -51,11 +51,13 @@ pub enum AlarmKind {
     Store,
     /// A payment cannot be told to a subscription: the app has no master key to sign it with.
     KeyMissing,
+    /// A part of the engine failed by a defect, and goes on.
+    Defect,
 }
 
 impl AlarmKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InDoubt,
         Self::Mismatch,
         Self::Duplicate,
@@ -69,6 +71,7 @@ impl AlarmKind {
         Self::FunctionMissing,
         Self::Store,
         Self::KeyMissing,
+        Self::Defect,
     ];
 
     /// Its name, as doors and metrics show it.
@@ -88,6 +91,7 @@ impl AlarmKind {
             Self::FunctionMissing => "function_missing",
             Self::Store => "store",
             Self::KeyMissing => "key_missing",
+            Self::Defect => "defect",
         }
     }
 }

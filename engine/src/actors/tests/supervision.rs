@@ -1,5 +1,7 @@
 //! Actors that die, records that kill, full queues, rest and return: each fact about actix that we answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::world::World;
@@ -7,7 +9,7 @@ use crate::actors::router::ENTITY_MAX;
 use crate::actors::transaction::{Settled, TransactionMessage, What};
 use crate::api::{Authorize, Idempotency, PageRequest, Scope};
 use crate::machine::Input;
-use crate::model::{AppId, KeyId, KeyOwner, Mode, RawId, Requester, Timestamp, TransactionId};
+use crate::model::{AlarmKind, AppId, KeyId, KeyOwner, Mode, RawId, Requester, Timestamp, TransactionId};
 use crate::secrets::Secret;
 use crate::{Engine, Error};
 
@@ -230,4 +232,21 @@ async fn a_message_that_races_rest_is_never_lost() {
             assert!(matches!(answer, Ok(Settled::Now(_)) | Err(Error::Busy)), "{answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_goes_on_for_ever_goes_on_after_a_panic() {
+    // It is begun again, with an alarm.
+    let world = World::new().await;
+    let inner = world.engine.inner();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let work = move || {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { assert!(!first, "on purpose") }
+    };
+    inner.commands.spawn_forever("a test", Arc::downgrade(inner), work);
+    world.until("it is begun again", async || begun.load(Ordering::SeqCst) == 2).await;
+    let told = async || world.engine.metrics().alarms.contains(&(AlarmKind::Defect, 1));
+    world.until("a person hears of it", told).await;
 }

@@ -88,7 +88,7 @@ pub struct AlarmView {
     /// Its id.
     pub id: String,
     /// `in_doubt`, `mismatch`, `duplicate`, `late_success`, `returned`, `wrong_owner`, `account_refused`, `inbox`,
-    /// `set_aside`, `function_missing`, `store`, `key_missing` or `over_refunded`.
+    /// `set_aside`, `function_missing`, `store`, `key_missing`, `over_refunded` or `defect`.
     #[schema(value_type = String)]
     pub kind: AlarmKind,
     /// The id of the record it is about.
