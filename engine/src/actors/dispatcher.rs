@@ -189,6 +189,12 @@ impl Dispatcher {
         LOOKS_MAX.saturating_sub(self.lanes().get(&account).map_or(0, |lane| lane.looks.len()))
     }
 
+    /// How many questions wait that somebody waits for.
+    #[cfg(test)]
+    pub fn asked(&self, account: AccountId) -> usize {
+        self.lanes().get(&account).map_or(0, |lane| lane.asked.len())
+    }
+
     /// Whether some account has no room for looks.
     pub fn is_crowded(&self) -> bool {
         self.lanes().values().any(|lane| lane.looks.len() >= LOOKS_MAX)

@@ -110,7 +110,10 @@ async fn an_account_is_asked_so_often_and_no_oftener() {
     }
     let wanted = world.create("wanted").await.expect("created").transaction.id;
     let mut asked = std::pin::pin!(world.engine.query_transaction(world.scope, wanted, Duration::from_secs(10), None));
-    let mut answered = false;
+    let mut answered = asked.as_mut().now_or_never().is_some();
+    // Before time goes on: it would be late for want of a thread, and not of its turn.
+    let waits = async || world.engine.inner().dispatcher.asked(world.account.id) == 1;
+    world.until("it waits for its turn", waits).await;
     while !answered {
         world.clock.advance(Duration::from_millis(5));
         answered = asked.as_mut().now_or_never().is_some();
