@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 /// The time, which stands still.
 const NOW: u64 = 1_795_377_908_118;
-/// How far from it a sign by the master key may be.
+/// How far from it a sign by a key other than a client's may be.
 const AGE_MAX: u64 = 15 * 60 * 1000;
 
 static SHOP: LazyLock<Shop> = LazyLock::new(Shop::open);
@@ -85,7 +85,7 @@ impl Shop {
         let is_old = at.abs_diff(NOW) > AGE_MAX;
         let right = |kind: KeyKind| match kind {
             KeyKind::Master if master && !is_old => Some(Right::App),
-            KeyKind::Api if !master => Some(Right::Payments),
+            KeyKind::Api if !master && !is_old => Some(Right::Payments),
             KeyKind::Client if !master => Some(Right::Client),
             KeyKind::Master | KeyKind::Api | KeyKind::Client | KeyKind::SessionToken => None,
         };
